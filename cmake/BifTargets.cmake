@@ -1,0 +1,46 @@
+# One library a folder, tests and benchmarks beside the code they speak of.
+#
+#   bif_library(storage SRCS a.cc b.cc DEPS absl::status PUBLIC_DEPS bif::base)   -> bif::storage
+#   bif_executable(bifd SRCS main.cc DEPS bif::server)
+#   bif_test(trace_store_test SRCS trace_store_test.cc DEPS bif::storage LABEL unit)
+#   bif_benchmark(score_benchmark SRCS score_benchmark.cc DEPS bif::attribution)
+#
+# Everybody includes from the root of the repository: #include "src/base/digest.h".
+
+function(_bif_common target)
+  cmake_parse_arguments(A "" "" "SRCS;DEPS;PUBLIC_DEPS" ${ARGN})
+  target_sources(${target} PRIVATE ${A_SRCS})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE bif_warnings ${A_DEPS} PUBLIC ${A_PUBLIC_DEPS})
+endfunction()
+
+function(bif_library name)
+  add_library(bif_${name} STATIC)
+  add_library(bif::${name} ALIAS bif_${name})
+  _bif_common(bif_${name} ${ARGN})
+endfunction()
+
+function(bif_executable name)
+  add_executable(${name})
+  _bif_common(${name} ${ARGN})
+endfunction()
+
+function(bif_test name)
+  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "ARGS" ${ARGN})
+  if(NOT A_LABEL)
+    set(A_LABEL unit)
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_executable(${name})
+  _bif_common(${name} ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name} ${A_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
+endfunction()
+
+function(bif_benchmark name)
+  add_executable(${name})
+  _bif_common(${name} ${ARGN})
+endfunction()
