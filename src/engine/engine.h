@@ -1,0 +1,187 @@
+// The seam between everything that runs a model and everything that does not. No LibTorch type appears here: the real
+// engine is src/engine/torch/, and tests/support/fake_engine.h has closed-form losses.
+//
+// An Engine stands for one device. Inspect* may be called from any thread. Models, and all that comes from them, are
+// confined to the device's executor thread (src/jobs/device_executor.h).
+//
+// Failure: every call that may fail gives a status and leaves the object usable, unless its comment says otherwise. What
+// a user's file gets wrong is INVALID_ARGUMENT and names the node, parameter or offset; device memory is
+// RESOURCE_EXHAUSTED; the rest INTERNAL with operator and shapes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "src/base/tensor.h"
+#include "src/engine/sampler_settings.h"
+
+namespace bif::engine {
+
+// The numbers are stored on disk and equal those of bif.v1.
+enum class LossKind : uint8_t { kCrossEntropy = 1, kSquaredError = 2, kProgramLosses = 3 };
+
+// One user input of the program: value = column * scale[channel] + shift[channel] as fp32, channel being the sample's
+// first dimension. Empty scale and shift pass the column through (integers stay integers).
+struct InputBinding {
+  std::string input;
+  std::string column;
+  std::vector<float> scale;
+  std::vector<float> shift;
+};
+
+// A program as its user describes it: the file, what its inputs are, and which loss it stands for.
+struct ProgramSource {
+  std::string path;  // a .pt2 archive
+  LossKind loss = LossKind::kCrossEntropy;
+  std::string target_column;  // unused with kProgramLosses
+  std::vector<InputBinding> inputs;
+};
+
+// Where weights come from: safetensors files by path, or, if there are none, the program's own archive.
+struct WeightsSource {
+  std::vector<std::string> safetensors_paths;
+};
+
+struct ParameterInfo {
+  std::string name;
+  std::vector<int64_t> shape;
+  int64_t elements = 0;
+};
+
+// What reading a program tells without running it.
+struct ProgramInfo {
+  std::vector<TensorSpec> columns;  // what a dataset must have; a dimension of -1 takes any size; dtype kUnspecified
+                                    // takes any that can be converted
+  std::vector<ParameterInfo> parameters;  // trainable ones, in the program's order
+  int64_t classes = 0;  // size of the logits' last dimension; 0 if there are no logits
+  int64_t nodes = 0;
+};
+
+// The positions of the parameters that move, in the flat vector of all trainable parameters.
+struct MovingRange {
+  int64_t parameter = 0;  // index into ProgramInfo::parameters
+  int64_t begin = 0;      // position of its first element in a delta vector
+  int64_t elements = 0;
+};
+struct MovingSet {
+  std::vector<MovingRange> ranges;
+  int64_t elements = 0;  // length of a delta vector
+};
+
+// Applies a filter. Fails with a field error (path "parameters.include[i]" or "parameters") if a glob of `include`
+// matches nothing, or if nothing is left to move.
+absl::StatusOr<MovingSet> SelectParameters(const std::vector<ParameterInfo>& parameters, const ParameterFilter& filter);
+
+// What is recorded of a sample at a draw. The numbers are stored on disk and equal those of bif.v1.
+enum class ObservableKind : uint8_t { kLoss = 1, kCorrectProbability = 2, kMargin = 3, kLogit = 4 };
+struct Observable {
+  ObservableKind kind = ObservableKind::kLoss;
+  uint32_t logit_index = 0;  // with kLogit
+  friend bool operator==(const Observable&, const Observable&) = default;
+};
+
+// Choices that were timed on the real program. They change rounding, so a resumed run must use those of its start.
+struct ExecutionPlan {
+  bool batched_chains = false;     // gradients of all chains in one batched call, or one by one
+  int64_t trace_batch_rows = 256;  // rows a forward call when traces are evaluated
+  std::string ToString() const;
+};
+
+// Rows of a dataset on the device, with columns bound and targets checked.
+class ResidentRows {
+ public:
+  virtual ~ResidentRows() = default;
+  virtual int64_t rows() const = 0;
+};
+
+// Everything that a chain needs to go on bit-identically: randomness is counter based, so no generator state.
+// A delta is w - w*, of the moving elements only, exact in fp32.
+struct ChainSnapshot {
+  uint32_t chain = 0;
+  uint64_t step = 0;  // steps done
+  std::vector<float> weights;         // w, not the delta: (w* + (w - w*)) would round
+  std::vector<float> second_moments;  // v of RMSprop-SGLD; empty with SGLD
+};
+
+// What steps did to one chain.
+struct ChainReport {
+  uint32_t chain = 0;
+  double mean_loss = 0;       // mean over these steps of the batch's mean loss
+  bool diverged = false;      // now or earlier; such a chain no longer moves
+  std::string reason;         // why it diverged
+};
+
+// The chains of one posterior on this device.
+class ChainGroup {
+ public:
+  virtual ~ChainGroup() = default;
+  virtual uint64_t step() const = 0;  // steps done by every chain that has not diverged
+  // Advances each chain by `steps` steps. One report a chain, in order of Start's list. A chain whose loss is not finite,
+  // or whose weights are not, is reported as diverged and stands still from then on; that is not an error.
+  virtual absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) = 0;
+  // The current w - w* of the moving elements. `position` counts chains of this group.
+  virtual absl::Status ReadDelta(size_t position, absl::Span<float> delta) = 0;
+  virtual absl::StatusOr<ChainSnapshot> Snapshot(size_t position) = 0;
+};
+
+// A program with its weights on the device. w* never changes.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ProgramInfo& info() const = 0;
+
+  // Copies rows to the device. A label out of range is INVALID_ARGUMENT and says which row of the batch.
+  virtual absl::StatusOr<std::unique_ptr<ResidentRows>> Upload(const SampleBatch& batch) = 0;
+
+  // Chains [first_chain, first_chain + count) of a run, at w*, or where `snapshots` (empty, or one a chain) left them.
+  // `train` must outlive the group. Batches are drawn from all rows of `train`.
+  virtual absl::StatusOr<std::unique_ptr<ChainGroup>> StartChains(const SamplerSettings& settings, const MovingSet& moving,
+                                                                  const ExecutionPlan& plan, const ResidentRows& train,
+                                                                  uint32_t first_chain, uint32_t count,
+                                                                  const std::vector<ChainSnapshot>& snapshots) = 0;
+
+  // Times the alternatives on the real program, for about a second.
+  virtual absl::StatusOr<ExecutionPlan> Tune(const SamplerSettings& settings, const MovingSet& moving,
+                                             const ResidentRows& train) = 0;
+
+  // values[d * row_count + r] = the observable of row first_row + r at w* + deltas[d].
+  // Each delta has moving.elements numbers; an empty one stands for w*. Several deltas may be evaluated in one batched call.
+  virtual absl::Status Observe(const MovingSet& moving, absl::Span<const absl::Span<const float>> deltas,
+                               const ResidentRows& rows, int64_t first_row, int64_t row_count, const Observable& observable,
+                               const ExecutionPlan& plan, absl::Span<float> values) = 0;
+};
+
+struct EngineInfo {
+  std::string device;    // "cpu" or "cuda:0"
+  std::string numerics;  // what bit-identity depends on: version, device class, instruction set, threads
+  int threads = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const EngineInfo& info() const = 0;
+  // Reads and checks a program; nothing runs and nothing is unpickled.
+  virtual absl::StatusOr<ProgramInfo> InspectProgram(const ProgramSource& source) = 0;
+  // Checks that the weights fit the program: names, shapes, dtypes, finite values. Returns the SHA-256 over names and values.
+  virtual absl::StatusOr<std::string> InspectWeights(const ProgramSource& program, const WeightsSource& weights) = 0;
+  virtual absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ProgramSource& program, const WeightsSource& weights) = 0;
+  // An upper bound of the device memory that a run needs.
+  virtual int64_t EstimateDeviceBytes(const ProgramInfo& info, const MovingSet& moving, const SamplerSettings& settings,
+                                      int64_t train_rows) const = 0;
+};
+
+struct EngineOptions {
+  std::string device = "cpu";
+  int threads = 0;  // 0: one a core
+};
+
+// The LibTorch engine (src/engine/torch). Fails with INVALID_ARGUMENT for a device that this LibTorch does not have.
+absl::StatusOr<std::unique_ptr<Engine>> MakeTorchEngine(const EngineOptions& options);
+
+}  // namespace bif::engine

@@ -1,0 +1,55 @@
+// One data directory: the catalog, samples and traces (RocksDB), draws and blobs (plain files).
+//
+//   <root>/LOCK        held while a daemon runs; a second one is refused with FAILED_PRECONDITION
+//   <root>/db/         RocksDB, column families catalog, samples, traces
+//   <root>/blobs/      programs and weights, named by SHA-256
+//   <root>/draws/N/    draws and chain states of posterior number N
+//   <root>/tmp/        files being written; emptied at start-up
+//
+// Thread-safe. The format is written down in docs/storage_format.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "src/storage/blob_store.h"
+#include "src/storage/catalog.h"
+#include "src/storage/draw_store.h"
+#include "src/storage/sample_store.h"
+#include "src/storage/trace_store.h"
+
+namespace bif::storage {
+
+struct StoreOptions {
+  std::string root;  // made if it is missing
+  int64_t memory_bytes = 128 << 20;           // RocksDB's block cache and write buffers together
+  int64_t min_free_disk_bytes = 256 << 20;    // below this, HasSpaceFor refuses; see there
+};
+
+// What start-up found and swept.
+struct RecoveryReport {
+  int64_t swept_files = 0;
+  int64_t swept_bytes = 0;
+  double seconds = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual Catalog& catalog() = 0;
+  virtual SampleStore& samples() = 0;
+  virtual TraceStore& traces() = 0;
+  virtual DrawStore& draws() = 0;
+  virtual BlobStore& blobs() = 0;
+  virtual const RecoveryReport& recovery() const = 0;
+  // RESOURCE_EXHAUSTED, with the numbers, if writing `bytes` would leave less than the watermark free.
+  virtual absl::Status HasSpaceFor(int64_t bytes) = 0;
+  virtual absl::StatusOr<int64_t> FreeDiskBytes() = 0;
+};
+
+// Opens or makes the directory. A newer format version than this build knows: FAILED_PRECONDITION.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options);
+
+}  // namespace bif::storage
