@@ -1,0 +1,72 @@
+// A model's computation, read from a torch.export archive (.pt2) and run node by node through
+// LibTorch's dispatcher.
+//
+// Running it on parameters that require gradients records a backward pass; running it with batched
+// parameters (functorch vmap, pushed by the caller) runs several chains in one call; under
+// at::NoGradGuard nothing is recorded.
+//
+// Thread-compatible: Run is const and may be called from several threads, LoadWeights may not run
+// beside it.
+//
+// Failure: what the file or the bindings get wrong is INVALID_ARGUMENT and names the node, input or
+// offset (bindings carry a field path such as "inputs[0].column"); what a node throws while it runs
+// is INTERNAL with the node, its operator and the shapes of its arguments, or RESOURCE_EXHAUSTED.
+// No exception leaves.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "src/engine/engine.h"
+
+namespace bif::engine {
+
+// What one user input of the graph wants. `shape` is without the batch dimension; -1 takes any
+// size.
+struct ProgramInput {
+  std::string name;
+  at::ScalarType dtype = at::kFloat;
+  std::vector<int64_t> shape;
+};
+
+class Program {
+ public:
+  // Reads and checks the archive and the bindings. Buffers and constants go to `device`; weights
+  // are not read.
+  static absl::StatusOr<std::unique_ptr<Program>> Load(const ProgramSource& source,
+                                                       c10::Device device);
+  ~Program();
+
+  const ProgramInfo& info() const;
+
+  // In the order of ProgramSource::inputs, which is the order that Run wants.
+  const std::vector<ProgramInput>& inputs() const;
+
+  // The trainable parameters, in the order of info().parameters: fp32, contiguous, on the device,
+  // not requiring gradients. The batch-norm statistics and other buffers of the same source become
+  // the program's own, for later calls of Run. On failure the program is as before.
+  absl::StatusOr<std::vector<at::Tensor>> LoadWeights(const WeightsSource& source);
+
+  // The checks of LoadWeights without keeping anything: the SHA-256 over names and values, as 64
+  // hex characters. It does not depend on where the weights come from: the archive and a
+  // safetensors file with the same values give the same.
+  absl::StatusOr<std::string> WeightsDigest(const WeightsSource& source) const;
+
+  // Runs the graph and returns its first output. `parameters` as LoadWeights orders them (views are
+  // fine), `inputs` as inputs() orders them, [batch, *shape], on the device.
+  absl::StatusOr<at::Tensor> Run(absl::Span<const at::Tensor> parameters,
+                                 absl::Span<const at::Tensor> inputs) const;
+
+ private:
+  struct State;
+  explicit Program(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bif::engine
