@@ -18,6 +18,7 @@ function(bif_library name)
   add_library(bif_${name} STATIC)
   add_library(bif::${name} ALIAS bif_${name})
   _bif_common(bif_${name} ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY BIF_LIBRARIES bif_${name})  # read by HeadersSelfContained.cmake
 endfunction()
 
 function(bif_executable name)
@@ -37,7 +38,8 @@ function(bif_test name)
   _bif_common(${name} ${A_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name} ${A_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT}
+    ENVIRONMENT GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml)  # read by tests/summarize.py
 endfunction()
 
 function(bif_benchmark name)
