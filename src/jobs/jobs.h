@@ -1,0 +1,81 @@
+// All jobs of one daemon: the managers, the device thread and the worker pool, put together.
+// Thread-safe.
+//
+// Start recovers before it returns: operations that were running when the daemon stopped are queued
+// again. Drain ends at the next draw boundary, so within seconds, and commits what has been sampled
+// by then.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "src/base/clock.h"
+#include "src/engine/engine.h"
+#include "src/jobs/allowed_paths.h"
+#include "src/jobs/checkpoints.h"
+#include "src/jobs/counters.h"
+#include "src/jobs/datasets.h"
+#include "src/jobs/device_executor.h"
+#include "src/jobs/model_cache.h"
+#include "src/jobs/operations.h"
+#include "src/jobs/posteriors.h"
+#include "src/jobs/worker_pool.h"
+#include "src/storage/store.h"
+
+namespace bif::jobs {
+
+struct JobsOptions {
+  std::vector<std::string> allowed_roots;  // directories that users may name files in
+  DeviceExecutor::Options executor;
+  WorkerPool::Options workers;
+  ModelCache::Options models;
+  OperationManager::Options operations;
+  Checkpoints::Options checkpoints;
+  Datasets::Options datasets;
+  Posteriors::Options posteriors;
+};
+
+class Jobs {
+ public:
+  // `store`, `engine` and `clock` must outlive the object.
+  static absl::StatusOr<std::unique_ptr<Jobs>> Start(storage::Store& store, engine::Engine& engine,
+                                                     const JobsOptions& options,
+                                                     Clock& clock = Clock::System());
+  ~Jobs();  // drains
+
+  Checkpoints& checkpoints() { return *checkpoints_; }
+  Datasets& datasets() { return *datasets_; }
+  Posteriors& posteriors() { return *posteriors_; }
+  OperationManager& operations() { return *operations_; }
+  DeviceExecutor& executor() { return *executor_; }
+  WorkerPool& workers() { return *workers_; }
+  ModelCache& models() { return *models_; }  // on the device thread only
+  Counters& counters() { return counters_; }
+  storage::Store& store() { return store_; }
+  engine::Engine& engine() { return engine_; }
+
+  // Stops taking work. Unfinished operations stay unfinished in the catalog, and go on at the next
+  // start. Repeating it is harmless.
+  void Drain();
+
+ private:
+  Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock);
+
+  storage::Store& store_;
+  engine::Engine& engine_;
+  // In order of dependence: each may use those above it.
+  Counters counters_;
+  AllowedPaths paths_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<OperationManager> operations_;
+  std::unique_ptr<Checkpoints> checkpoints_;
+  std::unique_ptr<Datasets> datasets_;
+  std::unique_ptr<ModelCache> models_;
+  std::unique_ptr<DeviceExecutor> executor_;
+  std::unique_ptr<Posteriors> posteriors_;
+};
+
+}  // namespace bif::jobs
