@@ -1,12 +1,13 @@
-// The seam between everything that runs a model and everything that does not. No LibTorch type appears here: the real
-// engine is src/engine/torch/, and tests/support/fake_engine.h has closed-form losses.
+// The seam between everything that runs a model and everything that does not. No LibTorch type
+// appears here: the real engine is src/engine/torch/, and tests/support/fake_engine.h has
+// closed-form losses.
 //
-// An Engine stands for one device. Inspect* may be called from any thread. Models, and all that comes from them, are
-// confined to the device's executor thread (src/jobs/device_executor.h).
+// An Engine stands for one device. Inspect* may be called from any thread. Models, and all that
+// comes from them, are confined to the device's executor thread (src/jobs/device_executor.h).
 //
-// Failure: every call that may fail gives a status and leaves the object usable, unless its comment says otherwise. What
-// a user's file gets wrong is INVALID_ARGUMENT and names the node, parameter or offset; device memory is
-// RESOURCE_EXHAUSTED; the rest INTERNAL with operator and shapes.
+// Failure: every call that may fail gives a status and leaves the object usable, unless its comment
+// says otherwise. What a user's file gets wrong is INVALID_ARGUMENT and names the node, parameter
+// or offset; device memory is RESOURCE_EXHAUSTED; the rest INTERNAL with operator and shapes.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,9 @@ namespace bif::engine {
 // The numbers are stored on disk and equal those of bif.v1.
 enum class LossKind : uint8_t { kCrossEntropy = 1, kSquaredError = 2, kProgramLosses = 3 };
 
-// One user input of the program: value = column * scale[channel] + shift[channel] as fp32, channel being the sample's
-// first dimension. Empty scale and shift pass the column through (integers stay integers).
+// One user input of the program: value = column * scale[channel] + shift[channel] as fp32, channel
+// being the sample's first dimension. Empty scale and shift pass the column through (integers stay
+// integers).
 struct InputBinding {
   std::string input;
   std::string column;
@@ -42,7 +44,8 @@ struct ProgramSource {
   std::vector<InputBinding> inputs;
 };
 
-// Where weights come from: safetensors files by path, or, if there are none, the program's own archive.
+// Where weights come from: safetensors files by path, or, if there are none, the program's own
+// archive.
 struct WeightsSource {
   std::vector<std::string> safetensors_paths;
 };
@@ -55,8 +58,8 @@ struct ParameterInfo {
 
 // What reading a program tells without running it.
 struct ProgramInfo {
-  std::vector<TensorSpec> columns;  // what a dataset must have; a dimension of -1 takes any size; dtype kUnspecified
-                                    // takes any that can be converted
+  std::vector<TensorSpec> columns;  // what a dataset must have; a dimension of -1 takes any size;
+                                    // dtype kUnspecified takes any that can be converted
   std::vector<ParameterInfo> parameters;  // trainable ones, in the program's order
   int64_t classes = 0;  // size of the logits' last dimension; 0 if there are no logits
   int64_t nodes = 0;
@@ -73,9 +76,10 @@ struct MovingSet {
   int64_t elements = 0;  // length of a delta vector
 };
 
-// Applies a filter. Fails with a field error (path "parameters.include[i]" or "parameters") if a glob of `include`
-// matches nothing, or if nothing is left to move.
-absl::StatusOr<MovingSet> SelectParameters(const std::vector<ParameterInfo>& parameters, const ParameterFilter& filter);
+// Applies a filter. Fails with a field error (path "parameters.include[i]" or "parameters") if a
+// glob of `include` matches nothing, or if nothing is left to move.
+absl::StatusOr<MovingSet> SelectParameters(const std::vector<ParameterInfo>& parameters,
+                                           const ParameterFilter& filter);
 
 // What is recorded of a sample at a draw. The numbers are stored on disk and equal those of bif.v1.
 enum class ObservableKind : uint8_t { kLoss = 1, kCorrectProbability = 2, kMargin = 3, kLogit = 4 };
@@ -85,7 +89,8 @@ struct Observable {
   friend bool operator==(const Observable&, const Observable&) = default;
 };
 
-// Choices that were timed on the real program. They change rounding, so a resumed run must use those of its start.
+// Choices that were timed on the real program. They change rounding, so a resumed run must use
+// those of its start.
 struct ExecutionPlan {
   bool batched_chains = false;     // gradients of all chains in one batched call, or one by one
   int64_t trace_batch_rows = 256;  // rows a forward call when traces are evaluated
@@ -99,11 +104,11 @@ class ResidentRows {
   virtual int64_t rows() const = 0;
 };
 
-// Everything that a chain needs to go on bit-identically: randomness is counter based, so no generator state.
-// A delta is w - w*, of the moving elements only, exact in fp32.
+// Everything that a chain needs to go on bit-identically: randomness is counter based, so no
+// generator state. A delta is w - w*, of the moving elements only, exact in fp32.
 struct ChainSnapshot {
   uint32_t chain = 0;
-  uint64_t step = 0;  // steps done
+  uint64_t step = 0;                  // steps done
   std::vector<float> weights;         // w, not the delta: (w* + (w - w*)) would round
   std::vector<float> second_moments;  // v of RMSprop-SGLD; empty with SGLD
 };
@@ -111,9 +116,9 @@ struct ChainSnapshot {
 // What steps did to one chain.
 struct ChainReport {
   uint32_t chain = 0;
-  double mean_loss = 0;       // mean over these steps of the batch's mean loss
-  bool diverged = false;      // now or earlier; such a chain no longer moves
-  std::string reason;         // why it diverged
+  double mean_loss = 0;   // mean over these steps of the batch's mean loss
+  bool diverged = false;  // now or earlier; such a chain no longer moves
+  std::string reason;     // why it diverged
 };
 
 // The chains of one posterior on this device.
@@ -121,8 +126,9 @@ class ChainGroup {
  public:
   virtual ~ChainGroup() = default;
   virtual uint64_t step() const = 0;  // steps done by every chain that has not diverged
-  // Advances each chain by `steps` steps. One report a chain, in order of Start's list. A chain whose loss is not finite,
-  // or whose weights are not, is reported as diverged and stands still from then on; that is not an error.
+  // Advances each chain by `steps` steps. One report a chain, in order of Start's list. A chain
+  // whose loss is not finite, or whose weights are not, is reported as diverged and stands still
+  // from then on; that is not an error.
   virtual absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) = 0;
   // The current w - w* of the moving elements. `position` counts chains of this group.
   virtual absl::Status ReadDelta(size_t position, absl::Span<float> delta) = 0;
@@ -135,30 +141,36 @@ class Model {
   virtual ~Model() = default;
   virtual const ProgramInfo& info() const = 0;
 
-  // Copies rows to the device. A label out of range is INVALID_ARGUMENT and says which row of the batch.
+  // Copies rows to the device. A label out of range is INVALID_ARGUMENT and says which row of the
+  // batch.
   virtual absl::StatusOr<std::unique_ptr<ResidentRows>> Upload(const SampleBatch& batch) = 0;
 
-  // Chains [first_chain, first_chain + count) of a run, at w*, or where `snapshots` (empty, or one a chain) left them.
-  // `train` must outlive the group. Batches are drawn from all rows of `train`.
-  virtual absl::StatusOr<std::unique_ptr<ChainGroup>> StartChains(const SamplerSettings& settings, const MovingSet& moving,
-                                                                  const ExecutionPlan& plan, const ResidentRows& train,
-                                                                  uint32_t first_chain, uint32_t count,
-                                                                  const std::vector<ChainSnapshot>& snapshots) = 0;
+  // Chains [first_chain, first_chain + count) of a run, at w*, or where `snapshots` (empty, or one
+  // a chain) left them. `train` must outlive the group. Batches are drawn from all rows of `train`.
+  virtual absl::StatusOr<std::unique_ptr<ChainGroup>> StartChains(
+      const SamplerSettings& settings, const MovingSet& moving, const ExecutionPlan& plan,
+      const ResidentRows& train, uint32_t first_chain, uint32_t count,
+      const std::vector<ChainSnapshot>& snapshots) = 0;
 
   // Times the alternatives on the real program, for about a second.
-  virtual absl::StatusOr<ExecutionPlan> Tune(const SamplerSettings& settings, const MovingSet& moving,
+  virtual absl::StatusOr<ExecutionPlan> Tune(const SamplerSettings& settings,
+                                             const MovingSet& moving,
                                              const ResidentRows& train) = 0;
 
   // values[d * row_count + r] = the observable of row first_row + r at w* + deltas[d].
-  // Each delta has moving.elements numbers; an empty one stands for w*. Several deltas may be evaluated in one batched call.
-  virtual absl::Status Observe(const MovingSet& moving, absl::Span<const absl::Span<const float>> deltas,
-                               const ResidentRows& rows, int64_t first_row, int64_t row_count, const Observable& observable,
-                               const ExecutionPlan& plan, absl::Span<float> values) = 0;
+  // Each delta has moving.elements numbers; an empty one stands for w*. Several deltas may be
+  // evaluated in one batched call.
+  virtual absl::Status Observe(const MovingSet& moving,
+                               absl::Span<const absl::Span<const float>> deltas,
+                               const ResidentRows& rows, int64_t first_row, int64_t row_count,
+                               const Observable& observable, const ExecutionPlan& plan,
+                               absl::Span<float> values) = 0;
 };
 
 struct EngineInfo {
-  std::string device;    // "cpu" or "cuda:0"
-  std::string numerics;  // what bit-identity depends on: version, device class, instruction set, threads
+  std::string device;  // "cpu" or "cuda:0"
+  std::string
+      numerics;  // what bit-identity depends on: version, device class, instruction set, threads
   int threads = 0;
 };
 
@@ -168,11 +180,15 @@ class Engine {
   virtual const EngineInfo& info() const = 0;
   // Reads and checks a program; nothing runs and nothing is unpickled.
   virtual absl::StatusOr<ProgramInfo> InspectProgram(const ProgramSource& source) = 0;
-  // Checks that the weights fit the program: names, shapes, dtypes, finite values. Returns the SHA-256 over names and values.
-  virtual absl::StatusOr<std::string> InspectWeights(const ProgramSource& program, const WeightsSource& weights) = 0;
-  virtual absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ProgramSource& program, const WeightsSource& weights) = 0;
+  // Checks that the weights fit the program: names, shapes, dtypes, finite values. Returns the
+  // SHA-256 over names and values.
+  virtual absl::StatusOr<std::string> InspectWeights(const ProgramSource& program,
+                                                     const WeightsSource& weights) = 0;
+  virtual absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ProgramSource& program,
+                                                           const WeightsSource& weights) = 0;
   // An upper bound of the device memory that a run needs.
-  virtual int64_t EstimateDeviceBytes(const ProgramInfo& info, const MovingSet& moving, const SamplerSettings& settings,
+  virtual int64_t EstimateDeviceBytes(const ProgramInfo& info, const MovingSet& moving,
+                                      const SamplerSettings& settings,
                                       int64_t train_rows) const = 0;
 };
 
@@ -181,7 +197,8 @@ struct EngineOptions {
   int threads = 0;  // 0: one a core
 };
 
-// The LibTorch engine (src/engine/torch). Fails with INVALID_ARGUMENT for a device that this LibTorch does not have.
+// The LibTorch engine (src/engine/torch). Fails with INVALID_ARGUMENT for a device that this
+// LibTorch does not have.
 absl::StatusOr<std::unique_ptr<Engine>> MakeTorchEngine(const EngineOptions& options);
 
 }  // namespace bif::engine

@@ -1,4 +1,5 @@
-// What a user says of a sampling run. Formulas: docs/attribution.md (arXiv 2509.26544, arXiv 1512.07666).
+// What a user says of a sampling run. Formulas: docs/attribution.md (arXiv 2509.26544, arXiv
+// 1512.07666).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ enum class Algorithm : uint8_t { kSgld = 1, kRmspropSgld = 2 };
 enum class BatchOrder : uint8_t { kShuffledEpochs = 1, kWithReplacement = 2, kReplay = 3 };
 enum class DrawCodec : uint8_t { kInt8Block = 1, kInt4Block = 2, kBf16 = 3, kFp32 = 4 };
 
-// Globs on parameter names: selected if one of `include` matches (empty: all) and none of `exclude`.
+// Globs on parameter names: selected if one of `include` matches (empty: all) and none of
+// `exclude`.
 struct ParameterFilter {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
@@ -21,13 +23,13 @@ struct ParameterFilter {
 
 struct SamplerSettings {
   Algorithm algorithm = Algorithm::kSgld;
-  double step_size = 0;     // eps
-  double nbeta = 0;         // multiplies the mean gradient of a batch
-  double gamma = 0;         // pull towards w*
-  double weight_decay = 0;  // lambda
-  double noise_scale = 1;   // sigma
-  double rms_decay = 0.99;  // alpha
-  double rms_delta = 0.1;   // delta, outside the root
+  double step_size = 0;       // eps
+  double nbeta = 0;           // multiplies the mean gradient of a batch
+  double gamma = 0;           // pull towards w*
+  double weight_decay = 0;    // lambda
+  double noise_scale = 1;     // sigma
+  double rms_decay = 0.99;    // alpha
+  double rms_delta = 0.1;     // delta, outside the root
   std::optional<double> box;  // half width around w*
   uint32_t chains = 4;
   uint32_t draws_per_chain = 100;
@@ -36,7 +38,8 @@ struct SamplerSettings {
   uint32_t batch_size = 256;
   uint64_t seed = 0;
   BatchOrder batch_order = BatchOrder::kShuffledEpochs;
-  std::vector<std::vector<uint32_t>> replay_batches;  // positions in the training rows; step t uses t mod size
+  std::vector<std::vector<uint32_t>>
+      replay_batches;  // positions in the training rows; step t uses t mod size
   ParameterFilter parameters;
   DrawCodec draw_codec = DrawCodec::kInt8Block;
 };

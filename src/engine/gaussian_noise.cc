@@ -1,0 +1,95 @@
+#include "src/engine/gaussian_noise.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace bif::engine {
+namespace {
+
+// ln x for x in [2^-32, 1]. x = m 2^e with m in [sqrt(1/2), sqrt(2)), and with s = (m-1)/(m+1), by
+// the series of artanh, ln m = 2 (s + s^3/3 + s^5/5 + s^7/7 + s^9/9 + ...). |s| < 0.1716, so what
+// is left out is below 2e-9 of ln m.
+BIF_ALWAYS_INLINE float NaturalLog(float x) {
+  constexpr uint32_t kSqrtHalf = 0x3F3504F3;  // the bits of sqrt(1/2)
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  const int32_t e = static_cast<int32_t>(bits - kSqrtHalf) >> 23;
+  const float m = std::bit_cast<float>(bits - (static_cast<uint32_t>(e) << 23));
+  const float s = (m - 1.0f) / (m + 1.0f);
+  const float z = s * s;
+  const float tail = ((z * (2.0f / 9) + 2.0f / 7) * z + 2.0f / 5) * z + 2.0f / 3;
+  return static_cast<float>(e) * 0.693147180559945f + (s * 2.0f + s * (z * tail));
+}
+
+// The radius sqrt(-2 ln u) for u = (k + 1/2) 2^-31, k = the upper 31 bits: at most 6.66, and 0
+// where u rounds to 1.
+BIF_ALWAYS_INLINE float Radius(uint32_t word) {
+  const float u = (static_cast<float>(static_cast<int32_t>(word >> 1)) + 0.5f) * 0x1p-31f;
+  return std::sqrt(-2.0f * NaturalLog(u));
+}
+
+struct Pair {
+  float first, second;
+};
+
+// radius times cosine and sine of a uniform angle. The lower 30 bits give t in [-pi/4, pi/4], where
+// the Taylor series to t^8 and t^9 are exact to a float's rounding; the upper two bits choose one
+// of four quarter turns.
+BIF_ALWAYS_INLINE Pair OnCircle(uint32_t word, float radius) {
+  constexpr float kUnit = 0x1p-30f * 1.57079632679489662f;
+  const float t = static_cast<float>(static_cast<int32_t>(word & 0x3FFFFFFF) - 0x20000000) * kUnit;
+  const float z = t * t;
+  const float sine =
+      t + t * (z * (((z * (1.0f / 362880) - 1.0f / 5040) * z + 1.0f / 120) * z - 1.0f / 6));
+  const float cosine = 1.0f + z * (((z * (1.0f / 40320) - 1.0f / 720) * z + 1.0f / 24) * z - 0.5f);
+  // Quarter turns of (cosine, sine): (c, s), (-s, c), (-c, -s), (s, -c). Selected on bits, without
+  // a branch.
+  const uint32_t s = std::bit_cast<uint32_t>(sine);
+  const uint32_t c = std::bit_cast<uint32_t>(cosine);
+  const uint32_t odd = 0u - ((word >> 30) & 1u);
+  const uint32_t half_turn = word & 0x80000000u;
+  const uint32_t difference = (s ^ c) & odd;
+  const float x = std::bit_cast<float>((c ^ difference) ^ half_turn ^ (odd & 0x80000000u));
+  const float y = std::bit_cast<float>((s ^ difference) ^ half_turn);
+  return {radius * x, radius * y};
+}
+
+// Four numbers from each of `count` consecutive blocks.
+BIF_KERNEL_CLONES void FillBlocks(PhiloxKey key, PhiloxCounter base, uint32_t first_block,
+                                  int64_t count, float* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const PhiloxCounter words =
+        Philox4x32({first_block + static_cast<uint32_t>(i), base.c1, base.c2, base.c3}, key);
+    const Pair a = OnCircle(words.c1, Radius(words.c0));
+    const Pair b = OnCircle(words.c3, Radius(words.c2));
+    out[4 * i] = a.first;
+    out[4 * i + 1] = a.second;
+    out[4 * i + 2] = b.first;
+    out[4 * i + 3] = b.second;
+  }
+}
+
+}  // namespace
+
+void FillGaussianNoise(const RandomBlocks& stream, int64_t first_position, absl::Span<float> out) {
+  const auto size = static_cast<int64_t>(out.size());
+  int64_t done = 0;
+  // A piece that does not start or end on a block of four takes part of that block.
+  const auto part_of_block = [&](int64_t position) {
+    float four[4];
+    FillBlocks(stream.key, stream.base, static_cast<uint32_t>(position / 4), 1, four);
+    const int64_t skip = position % 4;
+    const int64_t take = std::min(4 - skip, size - done);
+    std::copy(four + skip, four + skip + take, out.begin() + done);
+    done += take;
+  };
+  if (size > 0 && first_position % 4 != 0) part_of_block(first_position);
+  const int64_t whole_blocks = (size - done) / 4;
+  FillBlocks(stream.key, stream.base, static_cast<uint32_t>((first_position + done) / 4),
+             whole_blocks, out.data() + done);
+  done += 4 * whole_blocks;
+  if (done < size) part_of_block(first_position + done);
+}
+
+}  // namespace bif::engine
