@@ -1,0 +1,29 @@
+// The inner loops of scoring: one pass over a row of numbers, vectorised, chosen for the processor
+// at run time.
+//
+// Sums within a block are fp32 in eight lanes, of centred numbers; whoever calls adds blocks up in
+// double. The order of additions is fixed, so results do not depend on the processor.
+#pragma once
+
+#include <cstdint>
+
+#include "src/attribution/layout.h"
+
+namespace bif::attribution {
+
+// Sum of `size` numbers, in double.
+double SumInDouble(const float* values, int64_t size);
+
+// averages[t] = mean over chains of row[c * draws + t], less the mean of the whole row, in double
+// and rounded once: the rounding is relative to the centred number.
+void AverageChains(const float* row, int64_t chains, int64_t draws, float* averages);
+
+// packed = series - means[group], block after block, each filled with zeros to a multiple of
+// kLanes; sums[b] and squares[b] are the block's sums of the centred numbers and of their squares.
+void CentreAndPack(const BlockPlan& plan, const float* series, const float* means, float* packed,
+                   float* sums, float* squares);
+
+// products[b] = sum over block b of x * y, both packed.
+void BlockProducts(const BlockPlan& plan, const float* x, const float* y, float* products);
+
+}  // namespace bif::attribution
