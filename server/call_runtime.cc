@@ -1,0 +1,22 @@
+#include "server/call_runtime.h"
+
+#include <exception>
+#include <new>
+
+#include "absl/strings/str_cat.h"
+#include "src/observe/log.h"
+
+namespace bif::server {
+
+absl::Status RunGuarded(const std::string& method, absl::FunctionRef<absl::Status()> work) {
+  observe::ScopedLogFields fields{{"method", method}, {"tenant", kDefaultTenant}};
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("the server has too little memory for this call now");
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("exception: ", error.what()));
+  }
+}
+
+}  // namespace bif::server

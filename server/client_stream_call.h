@@ -1,0 +1,104 @@
+// Answers a call that takes a stream of messages and gives one: uploads.
+//
+// One message is in memory at a time: the next is read once the one before has been worked on, on
+// the pool of short calls, so a slow client holds no thread and a fast one cannot run ahead.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "server/call_runtime.h"
+#include "server/errors.h"
+
+namespace bif::server {
+
+// What one such call does. Its methods are called one after another, never at once. Dropped without
+// OnEnd when the client goes away or a message is refused: it must then leave nothing behind.
+template <typename Request>
+class MessageReceiver {
+ public:
+  virtual ~MessageReceiver() = default;
+  // An error ends the call.
+  virtual absl::Status OnMessage(const Request& message) = 0;
+  // The client has sent everything; on OK the response has been filled.
+  virtual absl::Status OnEnd() = 0;
+};
+
+template <typename Request>
+class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
+ public:
+  static grpc::ServerReadReactor<Request>* Start(
+      CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
+      std::unique_ptr<MessageReceiver<Request>> receiver) {
+    auto* call = new ClientStreamCall(runtime, context, std::move(method), std::move(receiver));
+    if (absl::Status admitted = runtime.registry.Admit(); admitted.ok()) {
+      call->StartRead(&call->message_);
+    } else {
+      call->End(admitted);
+    }
+    return call;
+  }
+
+  void OnReadDone(bool ok) override {
+    if (ended_) return;
+    absl::Status queued = runtime_.calls.Submit([this, ok] { ok ? Work() : WorkAtEnd(); });
+    if (!queued.ok()) End(queued);
+  }
+  void OnCancel() override {
+    call_.Cancel();
+    client_left_.Notify();
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  // A client that vanishes ends its stream as one that is done does; gRPC tells the difference an
+  // instant later.
+  static constexpr absl::Duration kCancelArrivesWithin = absl::Milliseconds(20);
+
+  ClientStreamCall(CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
+                   std::unique_ptr<MessageReceiver<Request>> receiver)
+      : runtime_(runtime),
+        context_(context),
+        call_(runtime.registry, std::move(method)),
+        receiver_(std::move(receiver)) {}
+
+  void Work() {
+    if (call_.cancel().cancelled()) return End(absl::CancelledError("the call was cancelled"));
+    const absl::Status status =
+        RunGuarded(call_.method(), [this] { return receiver_->OnMessage(message_); });
+    if (!status.ok()) return End(status);
+    message_.Clear();
+    this->StartRead(&message_);
+  }
+
+  void WorkAtEnd() {
+    if (client_left_.WaitForNotificationWithTimeout(kCancelArrivesWithin) ||
+        call_.cancel().cancelled() || context_->IsCancelled()) {
+      return End(absl::CancelledError("the call was cancelled before its end"));
+    }
+    End(RunGuarded(call_.method(), [this] { return receiver_->OnEnd(); }));
+  }
+
+  // The last thing that touches the object: gRPC may call OnDone before Finish has returned.
+  void End(const absl::Status& status) {
+    ended_ = true;
+    receiver_.reset();
+    call_.RecordEnd(status);
+    this->Finish(ToGrpcStatus(status, call_.method()));
+  }
+
+  CallRuntime& runtime_;
+  grpc::CallbackServerContext* const context_;
+  LiveCall call_;
+  std::unique_ptr<MessageReceiver<Request>> receiver_;
+  Request message_;
+  absl::Notification client_left_;
+  bool ended_ = false;  // reads, work and end follow one another, so no lock
+};
+
+}  // namespace bif::server

@@ -1,0 +1,99 @@
+#include "server/convert_posteriors.h"
+
+#include "server/call_runtime.h"
+#include "server/convert_common.h"
+#include "server/convert_settings.h"
+
+namespace bif::server {
+namespace {
+
+v1::ChainState StateOf(bool diverged) { return diverged ? v1::CHAIN_DIVERGED : v1::CHAIN_ACTIVE; }
+
+void QuantilesToProto(const jobs::PosteriorDiagnostics::Quantiles& quantiles,
+                      v1::Quantiles* proto) {
+  proto->set_p05(quantiles.p05);
+  proto->set_median(quantiles.median);
+  proto->set_p95(quantiles.p95);
+}
+
+}  // namespace
+
+absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& proto) {
+  jobs::PosteriorSpec spec;
+  spec.request = {.tenant = kDefaultTenant, .id = proto.request_id()};
+  spec.display_name = proto.display_name();
+  spec.checkpoint = proto.checkpoint();
+  spec.dataset = proto.dataset();
+  BIF_ASSIGN_OR_RETURN(spec.settings, FromProto(proto.settings(), "settings"));
+  return spec;
+}
+
+void ToProto(const jobs::CostEstimate& estimate, v1::CostEstimate* proto) {
+  proto->set_gradient_samples(estimate.gradient_samples);
+  proto->set_forward_samples(estimate.forward_samples);
+  proto->set_device_bytes(estimate.device_bytes);
+  proto->set_disk_bytes(estimate.disk_bytes);
+  if (estimate.duration.has_value()) ToProto(*estimate.duration, proto->mutable_duration());
+}
+
+void ToProto(const jobs::Posterior& posterior, v1::Posterior* proto) {
+  proto->set_name(posterior.name);
+  proto->set_key(posterior.key);
+  proto->set_display_name(posterior.display_name);
+  proto->set_checkpoint(posterior.checkpoint);
+  proto->set_dataset(posterior.dataset);
+  ToProto(posterior.settings, proto->mutable_settings());
+  proto->set_state(static_cast<v1::PosteriorState>(posterior.state));
+  proto->set_state_reason(posterior.state_reason);
+  for (const jobs::Posterior::Chain& chain : posterior.chains) {
+    v1::Chain* out = proto->add_chains();
+    out->set_index(chain.index);
+    out->set_state(StateOf(chain.diverged));
+    out->set_reason(chain.reason);
+    out->set_draws(chain.draws);
+  }
+  proto->set_draws_per_chain(posterior.draws_per_chain);
+  proto->set_steps_between_draws(posterior.steps_between_draws);
+  proto->set_training_samples(posterior.training_samples);
+  proto->set_moving_parameters(posterior.moving_parameters);
+  proto->set_disk_bytes(posterior.disk_bytes);
+  proto->set_numerics(posterior.numerics);
+  ToProto(posterior.create_time, proto->mutable_create_time());
+  ToProto(posterior.sampling_time, proto->mutable_sampling_time());
+  proto->set_operation(posterior.operation);
+  proto->set_execution_plan(posterior.execution_plan);
+}
+
+void ToProto(const jobs::PosteriorDiagnostics& diagnostics, v1::Diagnostics* proto) {
+  proto->set_posterior(diagnostics.posterior);
+  for (const jobs::PosteriorDiagnostics::Chain& chain : diagnostics.chains) {
+    v1::ChainDiagnostics* out = proto->add_chains();
+    out->set_chain(chain.index);
+    out->mutable_sampling_loss()->Assign(chain.sampling_loss.begin(), chain.sampling_loss.end());
+    out->mutable_distance()->Assign(chain.distance.begin(), chain.distance.end());
+    out->set_state(StateOf(chain.diverged));
+    out->set_reason(chain.reason);
+  }
+  proto->set_r_hat(diagnostics.r_hat);
+  proto->set_ess_bulk(diagnostics.ess_bulk);
+  QuantilesToProto(diagnostics.trace_r_hat, proto->mutable_trace_r_hat());
+  QuantilesToProto(diagnostics.trace_ess, proto->mutable_trace_ess());
+  proto->set_autocorrelation_time(diagnostics.autocorrelation_time);
+  proto->set_anchor_loss(diagnostics.anchor_loss);
+  proto->set_mean_loss(diagnostics.mean_loss);
+  proto->set_llc(diagnostics.llc);
+  proto->set_llc_standard_error(diagnostics.llc_standard_error);
+  proto->set_verdict(diagnostics.verdict);
+  proto->set_explanation(diagnostics.explanation);
+}
+
+void ToProto(const jobs::Page<jobs::Posterior>& page, v1::ListPosteriorsResponse* proto) {
+  for (const jobs::Posterior& posterior : page.items) {
+    v1::Posterior* out = proto->add_posteriors();
+    ToProto(posterior, out);
+    out->mutable_settings()->clear_replay_batches();
+  }
+  proto->set_next_page_token(page.next_page_token);
+}
+
+}  // namespace bif::server

@@ -1,0 +1,159 @@
+#include <algorithm>
+
+#include "bif/v1/datasets.grpc.pb.h"
+#include "server/client_stream_call.h"
+#include "server/convert_common.h"
+#include "server/convert_datasets.h"
+#include "server/services.h"
+#include "server/unary_call.h"
+
+namespace bif::server {
+namespace {
+
+class AppendReceiver final : public MessageReceiver<v1::AppendSamplesRequest> {
+ public:
+  AppendReceiver(jobs::Datasets& datasets, v1::AppendSamplesResponse* response)
+      : datasets_(datasets), response_(response) {}
+
+  absl::Status OnMessage(const v1::AppendSamplesRequest& message) override {
+    if (append_ == nullptr) {
+      BIF_ASSIGN_OR_RETURN(
+          append_, datasets_.StartAppend({.tenant = kDefaultTenant, .id = message.request_id()},
+                                         message.dataset()));
+    } else if (!message.request_id().empty()) {
+      return FieldError("request_id", "only the first message may carry it");
+    } else if (!message.dataset().empty()) {
+      return FieldError("dataset", "only the first message may carry it");
+    }
+    BIF_ASSIGN_OR_RETURN(std::vector<jobs::Sample> samples,
+                         FromProto(message.samples(), "samples"));
+    return append_->Add(samples);
+  }
+
+  absl::Status OnEnd() override {
+    if (append_ == nullptr)
+      return FieldError("dataset", "is missing; the first message must name it");
+    return Fill(append_->Commit(), response_, ToProto);
+  }
+
+ private:
+  jobs::Datasets& datasets_;
+  std::unique_ptr<jobs::Datasets::Append> append_;
+  v1::AppendSamplesResponse* const response_;
+};
+
+class DatasetsService final : public v1::Datasets::CallbackService {
+ public:
+  explicit DatasetsService(CallRuntime& runtime)
+      : runtime_(runtime), datasets_(runtime.jobs.datasets()) {}
+
+  grpc::ServerUnaryReactor* CreateDataset(grpc::CallbackServerContext*,
+                                          const v1::CreateDatasetRequest* request,
+                                          v1::Dataset* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/CreateDataset", [=, this]() -> absl::Status {
+      BIF_ASSIGN_OR_RETURN(const jobs::DatasetSpec spec, FromProto(*request));
+      return Fill(datasets_.Create(spec), response, ToProto);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ImportSamples(grpc::CallbackServerContext*,
+                                          const v1::ImportSamplesRequest* request,
+                                          v1::ImportSamplesResponse* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/ImportSamples", [=, this]() -> absl::Status {
+      BIF_ASSIGN_OR_RETURN(const jobs::ImportSpec spec, FromProto(*request));
+      return Fill(datasets_.Import(spec), response, ToProto);
+    });
+  }
+
+  grpc::ServerReadReactor<v1::AppendSamplesRequest>* AppendSamples(
+      grpc::CallbackServerContext* context, v1::AppendSamplesResponse* response) override {
+    return ClientStreamCall<v1::AppendSamplesRequest>::Start(
+        runtime_, context, "bif.v1.Datasets/AppendSamples",
+        std::make_unique<AppendReceiver>(datasets_, response));
+  }
+
+  grpc::ServerUnaryReactor* GetSample(grpc::CallbackServerContext*,
+                                      const v1::GetSampleRequest* request,
+                                      v1::Sample* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/GetSample", [=, this] {
+      return Fill(datasets_.GetSample(request->name()), response, ToProto);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListSamples(grpc::CallbackServerContext*,
+                                        const v1::ListSamplesRequest* request,
+                                        v1::ListSamplesResponse* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/ListSamples", [=, this]() -> absl::Status {
+      BIF_ASSIGN_OR_RETURN(const jobs::PageRequest page, PageThatFits(*request));
+      return Fill(datasets_.ListSamples(request->dataset(), page, request->include_tensors()),
+                  response, ToProto);
+    });
+  }
+
+  grpc::ServerUnaryReactor* DeleteSamples(grpc::CallbackServerContext*,
+                                          const v1::DeleteSamplesRequest* request,
+                                          v1::DeleteSamplesResponse* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/DeleteSamples", [=, this]() -> absl::Status {
+      BIF_ASSIGN_OR_RETURN(
+          const int64_t deleted,
+          datasets_.DeleteSamples(request->dataset(), Strings(request->sample_ids())));
+      response->set_deleted(deleted);
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext*,
+                                       const v1::GetDatasetRequest* request,
+                                       v1::Dataset* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/GetDataset", [=, this] {
+      return Fill(datasets_.Get(request->name()), response, ToProto);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext*,
+                                         const v1::ListDatasetsRequest* request,
+                                         v1::ListDatasetsResponse* response) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/ListDatasets", [=, this] {
+      return Fill(datasets_.List(PageOf(*request)), response, ToProto);
+    });
+  }
+
+  grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext*,
+                                          const v1::DeleteDatasetRequest* request,
+                                          google::protobuf::Empty*) override {
+    return StartUnary(runtime_, "bif.v1.Datasets/DeleteDataset",
+                      [=, this] { return datasets_.Delete(request->name()); });
+  }
+
+ private:
+  // The page, made so small that its tensors stay below what a client receives by default (4 MiB).
+  absl::StatusOr<jobs::PageRequest> PageThatFits(const v1::ListSamplesRequest& request) {
+    constexpr int64_t kPageBytes = 3 << 20;
+    constexpr int32_t kDefaultRows = 50;
+    jobs::PageRequest page = PageOf(request);
+    if (!request.include_tensors() || page.page_size < 0) return page;
+    BIF_ASSIGN_OR_RETURN(const storage::pb::DatasetRecord record,
+                         datasets_.Record(request.dataset(), "dataset"));
+    int64_t sample_bytes = 256;  // id, digest and names
+    for (const auto& column : record.columns()) {
+      int64_t elements = 1;
+      for (int64_t dimension : column.shape()) elements *= dimension;
+      sample_bytes += elements * static_cast<int64_t>(SizeOf(static_cast<DType>(column.dtype())));
+    }
+    const int64_t fitting = std::max<int64_t>(1, kPageBytes / sample_bytes);
+    const int64_t asked = page.page_size == 0 ? kDefaultRows : page.page_size;
+    page.page_size = static_cast<int32_t>(std::min(asked, fitting));
+    return page;
+  }
+
+  CallRuntime& runtime_;
+  jobs::Datasets& datasets_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeDatasetsService(CallRuntime& runtime) {
+  return std::make_unique<DatasetsService>(runtime);
+}
+
+}  // namespace bif::server

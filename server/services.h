@@ -1,0 +1,34 @@
+// The gRPC services of the daemon: thin adapters that turn messages into calls of src/jobs and
+// back. Each is its own file, so that a file which needs generated stubs (seconds to compile) is
+// compiled when its service changes, and only then.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "server/call_runtime.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace bif::server {
+
+std::unique_ptr<grpc::Service> MakeCheckpointsService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakeDatasetsService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakePosteriorsService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakeAttributionService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakeOperationsService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakeOperationWatcherService(CallRuntime& runtime);
+
+// What Admin tells that no job knows.
+struct ServerDescription {
+  std::string version;
+  std::string data_directory;
+  absl::Time start_time;
+};
+std::unique_ptr<grpc::Service> MakeAdminService(CallRuntime& runtime,
+                                                const ServerDescription& description);
+
+}  // namespace bif::server
