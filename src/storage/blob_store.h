@@ -26,6 +26,8 @@ class BlobStore {
 
   // Copies a file in.
   virtual absl::StatusOr<std::string> Import(const std::string& path) = 0;
+  // Reads the whole blob again. DATA_LOSS names it if its bytes are no longer those of its digest.
+  virtual absl::Status Verify(const std::string& digest_hex) = 0;
   virtual std::string PathOf(const std::string& digest_hex) const = 0;
   virtual absl::Status Delete(const std::string& digest_hex) = 0;
 };

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bif/storage/v1/catalog.pb.h"
@@ -34,6 +35,8 @@ enum class RecordKind : uint8_t {
   kHeader = 10,
   kSampleIndex = 11,   // dataset number, user's id -> ordinal (u32)
   kSampleDigest = 12,  // dataset number, digest -> ordinal (u32); for hidden datasets
+  kSampleExtent = 13,  // dataset number -> rows that are visible (u32); written by SampleStore
+  kDeletedRows = 14,   // dataset number, chunk of 65,536 ordinals -> bitmap; written by SampleStore
 };
 
 // A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the functions below.
@@ -50,15 +53,24 @@ RecordKey OperationKey(const std::string& id);
 RecordKey RequestIdKey(const std::string& tenant, const std::string& request_id);
 RecordKey SampleIndexKey(uint32_t dataset_number, const std::string& sample_id);
 RecordKey SampleDigestKey(uint32_t dataset_number, const std::string& digest_hex);
+RecordKey SampleExtentKey(uint32_t dataset_number);
+RecordKey DeletedRowsKey(uint32_t dataset_number, uint32_t chunk);
+RecordKey CounterKey(const std::string& counter);
+RecordKey HeaderKey();  // the one StoreHeader
 // The common beginning of all keys of a kind (and, where numbers are given, of those records).
 RecordKey KindPrefix(RecordKind kind);
 RecordKey DrawPrefix(uint64_t posterior_number);
 RecordKey TraceExtentPrefix(uint64_t posterior_number);
+RecordKey TraceExtentPrefix(uint64_t posterior_number, uint32_t array, uint32_t dataset_number);
+RecordKey SampleIndexPrefix(uint32_t dataset_number);
+RecordKey SampleDigestPrefix(uint32_t dataset_number);
+RecordKey DeletedRowsPrefix(uint32_t dataset_number);
 
 // Puts and deletions that become visible together. Thread-compatible.
 class WriteSet {
  public:
   void Put(const RecordKey& key, const google::protobuf::MessageLite& record);
+  void PutBytes(const RecordKey& key, std::string value);
   void PutU32(const RecordKey& key, uint32_t value);
   void Delete(const RecordKey& key);
   void DeletePrefix(const RecordKey& prefix);
@@ -69,9 +81,12 @@ class WriteSet {
     std::string value;
   };
   const std::vector<Change>& changes() const { return changes_; }
+  // The last Put or Delete of exactly this key, nullptr if there is none. DeletePrefix is not looked at.
+  const Change* Find(const RecordKey& key) const;
 
  private:
   std::vector<Change> changes_;
+  absl::flat_hash_map<std::string, size_t> last_change_;  // key -> position in changes_
 };
 
 class Catalog {
@@ -86,7 +101,7 @@ class Catalog {
   virtual absl::StatusOr<std::vector<std::optional<uint32_t>>> GetU32s(const std::vector<RecordKey>& keys) = 0;
 
   // Records below `prefix` in key order, from the first key after `after` (empty: the beginning), at most `limit`
-  // (0: all). Keys come with the prefix cut off.
+  // (0: all). Keys come with the prefix cut off, and `after` is such a key.
   virtual absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ScanBytes(const RecordKey& prefix,
                                                                                     const std::string& after,
                                                                                     size_t limit) = 0;

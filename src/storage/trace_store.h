@@ -34,7 +34,8 @@ class TraceStore {
 
   // Stores values[draw][slot] (draw-major, as the sampler makes them) for slots [first_slot, first_slot + slots) and
   // draws [first_draw, first_draw + draws) of one chain. Cuts it into tiles at multiples of kTileSlots and kTileDraws.
-  // Overlapping what is stored already overwrites equal ranges; ranges of another cut must not overlap.
+  // Equal ranges are overwritten. A tile of another cut that overlaps this range can only be what a crash left of an
+  // uncommitted write: it is removed.
   virtual absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
                              uint32_t first_draw, uint32_t draws, absl::Span<const float> values) = 0;
 

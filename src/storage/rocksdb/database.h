@@ -1,0 +1,62 @@
+// RocksDB as this folder uses it: one database, three column families, and the settings that keep its promises.
+//
+// Thread-safe.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "src/storage/rocksdb/rocks_stores.h"
+
+namespace bif::storage {
+
+// Above this a write goes around the log, as a file of its own; RocksDB handles larger batches badly.
+inline constexpr size_t kMaxBatchBytes = 4 << 20;
+
+inline rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+// Corruption is DATA_LOSS, a full disk RESOURCE_EXHAUSTED, what may be tried again UNAVAILABLE, the rest INTERNAL.
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing);
+
+class Database {
+ public:
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const RocksOptions& options);
+  ~Database();
+
+  rocksdb::DB& db() { return *db_; }
+  rocksdb::ColumnFamilyHandle* catalog() { return families_[1]; }
+  rocksdb::ColumnFamilyHandle* samples() { return families_[2]; }
+  rocksdb::ColumnFamilyHandle* traces() { return families_[3]; }
+
+  // Applies a batch. All column families share one log, and syncing it syncs what was written to it before: data written
+  // with sync = false is durable as soon as a later write with sync = true has returned.
+  absl::Status Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing);
+
+  // Adds a finished file of sorted keys to a column family; durable on return. The file is taken over.
+  absl::Status Ingest(rocksdb::ColumnFamilyHandle* family, const std::string& path);
+  std::unique_ptr<rocksdb::SstFileWriter> NewTableFile(rocksdb::ColumnFamilyHandle* family);
+  std::string NewTemporaryPath();
+
+  // Deletes keys [begin, end) and gives their disk space back before it returns. Durable.
+  absl::Status EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin, const std::string& end);
+
+ private:
+  Database() = default;
+
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  std::string temporary_path_;
+  std::atomic<uint64_t> temporary_files_ = 0;
+};
+
+}  // namespace bif::storage

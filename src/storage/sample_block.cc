@@ -1,0 +1,154 @@
+#include "src/storage/sample_block.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/digest.h"
+#include "src/base/status.h"
+#include "src/storage/big_endian.h"
+#include "src/storage/byte_codec.h"
+
+namespace bif::storage {
+namespace {
+
+constexpr uint32_t kMagic = 0x4b4c4253;  // "SBLK"
+constexpr uint8_t kVersion = 1;
+constexpr int64_t kTensorBlockBytes = 1 << 20;
+constexpr size_t kChecksumOffset = 12;
+
+// magic u32 | version u8 | kind u8 | columns u16 | rows u32 | checksum u64
+void PutHeader(ByteWriter& out, BlockKind kind, size_t columns, size_t rows) {
+  out.Put(kMagic);
+  out.Put(kVersion);
+  out.Put(static_cast<uint8_t>(kind));
+  out.Put(static_cast<uint16_t>(columns));
+  out.Put(static_cast<uint32_t>(rows));
+  out.Put(uint64_t{0});
+}
+
+// Covers the key too: a block under a wrong key is damage.
+uint64_t BlockChecksum(const BlockKey& key, std::string_view value) {
+  std::string covered = key.Encode();
+  covered.append(value.substr(0, kChecksumOffset));
+  AppendBigEndian(covered, Checksum(value.substr(kChecksumOffset + sizeof(uint64_t))));
+  return Checksum(covered);
+}
+
+std::string Seal(const BlockKey& key, ByteWriter& out) {
+  out.Patch(kChecksumOffset, BlockChecksum(key, out.bytes()));
+  return out.Take();
+}
+
+absl::Status Damaged(const BlockKey& key, std::string_view what) {
+  return absl::DataLossError(absl::StrCat(key.ToString(), " is damaged: ", absl::string_view(what.data(), what.size())));
+}
+
+struct Header {
+  uint16_t columns;
+  uint32_t rows;
+};
+
+absl::StatusOr<Header> GetHeader(const BlockKey& key, std::string_view value, ByteReader& in) {
+  const uint32_t magic = in.Get<uint32_t>();
+  const uint8_t version = in.Get<uint8_t>();
+  const uint8_t kind = in.Get<uint8_t>();
+  Header header = {in.Get<uint16_t>(), in.Get<uint32_t>()};
+  const uint64_t checksum = in.Get<uint64_t>();
+  if (in.failed()) return Damaged(key, "it is cut off");
+  if (magic != kMagic || version != kVersion || kind != static_cast<uint8_t>(key.kind)) {
+    return Damaged(key, "wrong magic number, version or kind");
+  }
+  if (checksum != BlockChecksum(key, value)) return Damaged(key, "wrong checksum");
+  return header;
+}
+
+}  // namespace
+
+int64_t TensorBlockRows(const SampleBatch& batch) {
+  size_t row_bytes = 0;
+  for (const Column& column : batch.columns) row_bytes += column.spec.bytes();
+  int64_t rows = 256;
+  while (rows > 1 && static_cast<int64_t>(row_bytes) * rows > kTensorBlockBytes) rows /= 2;
+  return rows;
+}
+
+std::string BlockKey::Encode() const {
+  std::string bytes;
+  AppendBigEndian(bytes, dataset);
+  AppendBigEndian(bytes, static_cast<uint8_t>(kind));
+  AppendBigEndian(bytes, first_ordinal);
+  return bytes;
+}
+
+BlockKey BlockKey::Decode(std::string_view bytes) {
+  return {ReadBigEndian<uint32_t>(bytes, 0), static_cast<BlockKind>(bytes[4]), ReadBigEndian<uint32_t>(bytes, 5)};
+}
+
+std::string BlockKey::ToString() const {
+  return absl::StrCat(kind == BlockKind::kTensors ? "tensor" : "identity", " block of dataset ", dataset, " at row ",
+                      first_ordinal);
+}
+
+std::string EncodeIdentities(const BlockKey& key, const std::vector<SampleIdentity>& identities) {
+  ByteWriter out;
+  PutHeader(out, BlockKind::kIdentities, 0, identities.size());
+  for (const SampleIdentity& identity : identities) {
+    out.PutBytes({reinterpret_cast<const char*>(identity.digest.data()), identity.digest.size()});
+    out.PutShortText(identity.id);
+  }
+  return Seal(key, out);
+}
+
+std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first, int64_t rows) {
+  ByteWriter out;
+  size_t bytes = 64;
+  for (const Column& column : batch.columns) bytes += 64 + column.spec.name.size() + column.spec.bytes() * rows;
+  out.Reserve(bytes);
+  PutHeader(out, BlockKind::kTensors, batch.columns.size(), static_cast<size_t>(rows));
+  for (const Column& column : batch.columns) {
+    out.PutShortText(column.spec.name);
+    out.Put(static_cast<uint8_t>(column.spec.dtype));
+    out.Put(static_cast<uint8_t>(column.spec.shape.size()));
+    for (const int64_t dimension : column.spec.shape) out.Put(dimension);
+  }
+  for (const Column& column : batch.columns) {
+    const size_t row_bytes = column.spec.bytes();
+    out.PutBytes({reinterpret_cast<const char*>(column.data.data()) + row_bytes * first, row_bytes * rows});
+  }
+  return Seal(key, out);
+}
+
+absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key, std::string_view value) {
+  ByteReader in(value);
+  BIF_ASSIGN_OR_RETURN(const Header header, GetHeader(key, value, in));
+  std::vector<SampleIdentity> identities(std::min<size_t>(header.rows, kIdentityBlockRows));
+  for (SampleIdentity& identity : identities) {
+    const std::string_view digest = in.GetBytes(identity.digest.size());
+    if (!in.failed()) std::memcpy(identity.digest.data(), digest.data(), digest.size());
+    identity.id = in.GetShortText();
+  }
+  if (in.failed() || !in.rest().empty() || identities.size() != header.rows) return Damaged(key, "wrong length");
+  return identities;
+}
+
+absl::StatusOr<TensorBlock> DecodeTensors(const BlockKey& key, std::string_view value) {
+  ByteReader in(value);
+  BIF_ASSIGN_OR_RETURN(const Header header, GetHeader(key, value, in));
+  TensorBlock block;
+  block.rows = header.rows;
+  for (size_t c = 0; c < header.columns && !in.failed(); ++c) {
+    TensorSpec spec;
+    spec.name = std::string(in.GetShortText());
+    spec.dtype = static_cast<DType>(in.Get<uint8_t>());
+    const size_t rank = in.Get<uint8_t>();
+    for (size_t d = 0; d < rank && !in.failed(); ++d) spec.shape.push_back(in.Get<int64_t>());
+    block.columns.push_back({std::move(spec), {}});
+  }
+  for (TensorBlock::Column& column : block.columns) {
+    column.data = in.GetBytes(column.spec.bytes() * header.rows);
+  }
+  if (in.failed() || !in.rest().empty()) return Damaged(key, "wrong length");
+  return block;
+}
+
+}  // namespace bif::storage

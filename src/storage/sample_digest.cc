@@ -1,0 +1,26 @@
+#include <algorithm>
+#include <cstring>
+
+#include "src/storage/sample_store.h"
+
+namespace bif::storage {
+
+Digest SampleDigest(const SampleBatch& batch, int64_t row) {
+  std::vector<const Column*> columns;
+  for (const Column& column : batch.columns) columns.push_back(&column);
+  std::sort(columns.begin(), columns.end(),
+            [](const Column* a, const Column* b) { return a->spec.name < b->spec.name; });
+  Sha256 digest;
+  digest.UpdateU64(columns.size());
+  for (const Column* column : columns) {
+    digest.UpdateField(column->spec.name);
+    digest.UpdateU64(static_cast<uint64_t>(column->spec.dtype));
+    digest.UpdateU64(column->spec.shape.size());
+    for (const int64_t dimension : column->spec.shape) digest.UpdateU64(static_cast<uint64_t>(dimension));
+    const size_t bytes = column->spec.bytes();
+    digest.UpdateField({reinterpret_cast<const char*>(column->data.data()) + bytes * static_cast<size_t>(row), bytes});
+  }
+  return digest.Finish();
+}
+
+}  // namespace bif::storage
