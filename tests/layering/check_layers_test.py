@@ -15,7 +15,8 @@ WRONG = [
     ("src/jobs/posterior_job.cc", "bif/v1/posteriors.pb.h"),
     ("src/jobs/posterior_job.cc", "rocksdb/db.h"),
     ("src/jobs/posterior_job.cc", "grpcpp/grpcpp.h"),
-    ("src/storage/catalog.h", "src/storage/rocksdb/catalog.h"),
+    ("src/jobs/posterior_job.cc", "src/storage/rocksdb/catalog.h"),
+    ("src/jobs/posterior_job.cc", "tests/support/fake_engine.h"),
     ("src/storage/catalog.h", "rocksdb/db.h"),
     ("src/engine/torch/model.cc", "google/protobuf/message.h"),
     ("server/posteriors_service.cc", "ATen/ATen.h"),
@@ -38,6 +39,8 @@ RIGHT = [
     ("server/posteriors_service.cc", "bif/v1/posteriors.grpc.pb.h"),
     ("server/posteriors_service.cc", "grpcpp/server_context.h"),
     ("client/connection.cc", "google/longrunning/operations_proto.pb.h"),
+    ("src/storage/store.cc", "src/storage/rocksdb/catalog.h"),
+    ("src/jobs/posterior_job_test.cc", "tests/support/fake_engine.h"),
     ("tests/support/fake_engine.h", "src/engine/engine.h"),
 ]
 
