@@ -1,0 +1,211 @@
+// Questions to a posterior: which training samples influenced these queries, all scores as a
+// matrix, self-influence, the traces themselves. Rows without traces are evaluated at the stored
+// draws, and their traces are kept, so asking again is a look-up.
+//
+// Calls block the calling thread until they are answered (device work runs on the executor,
+// interactive and in slices of a few draws), so call them from a thread that may wait. Sinks are
+// called on the calling thread; an error from a sink ends the call with that error. The cancel
+// token is looked at between slices and between blocks; a cancelled call ends with CANCELLED and
+// leaves nothing behind.
+//
+// Inline samples are kept by content in one hidden dataset for each column schema.
+//
+// Errors: a posterior that is not sampled yet FAILED_PRECONDITION; an unknown name or id NOT_FOUND;
+// a bad field INVALID_ARGUMENT with its path ("top_k", "queries.inline[3].tensors[0]"); a full disk
+// RESOURCE_EXHAUSTED; shutting down UNAVAILABLE.
+//
+// Thread-safe. To be destroyed after DeviceExecutor::Drain and before what it is made of.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "src/attribution/estimator.h"
+#include "src/base/cancel.h"
+#include "src/base/clock.h"
+#include "src/engine/engine.h"
+#include "src/jobs/counters.h"
+#include "src/jobs/datasets.h"
+#include "src/jobs/device_executor.h"
+#include "src/jobs/model_cache.h"
+#include "src/jobs/operations.h"
+#include "src/jobs/posteriors.h"
+#include "src/jobs/request_ids.h"
+#include "src/jobs/samples.h"
+#include "src/jobs/worker_pool.h"
+#include "src/storage/store.h"
+
+namespace bif::jobs {
+
+// Either inline samples, or samples of a dataset by id (no ids: all living ones).
+struct SampleSet {
+  std::vector<Sample> inline_samples;
+  std::string dataset;  // a name
+  std::vector<std::string> sample_ids;
+  bool empty() const { return inline_samples.empty() && dataset.empty() && sample_ids.empty(); }
+};
+
+inline constexpr int64_t kMaxQueries = 256;
+inline constexpr uint32_t kDefaultTopK = 10;
+
+struct AttributeRequest {
+  std::string posterior;  // a name
+  SampleSet queries;      // 1 to kMaxQueries
+  SampleSet candidates;   // empty: the training dataset. Only samples with traces
+  attribution::Estimator estimator = attribution::Estimator::kBif;
+  attribution::Centring centring = attribution::Centring::kPooled;
+  engine::Observable observable;
+  uint32_t top_k = 0;  // 0: kDefaultTopK, or all candidates if they are fewer
+};
+
+// What an answer rests on.
+struct Provenance {
+  std::string posterior;  // a name
+  attribution::Estimator estimator = attribution::Estimator::kBif;
+  attribution::Centring centring = attribution::Centring::kPooled;
+  engine::Observable observable;
+  uint32_t chains = 0;
+  uint32_t draws_per_chain = 0;
+  std::vector<uint32_t> chains_left_out;  // diverged ones
+  uint32_t jackknife_blocks = 0;
+  std::string numerics;
+  uint32_t draws_left_out = 0;  // stored draws that could not be read
+};
+
+struct ScoredSample {
+  std::string sample_id;
+  float score = 0;
+  float standard_error = 0;
+  bool distinguishable = false;
+  bool constant = false;
+  bool helps = false;
+};
+
+struct QueryRanking {
+  uint32_t query = 0;     // position in the request
+  std::string sample_id;  // of a stored query
+  std::vector<ScoredSample> helpful;
+  std::vector<ScoredSample> harmful;
+  double helpful_stability = 0;
+  double harmful_stability = 0;
+};
+
+struct AttributeUpdate {
+  uint32_t draws_done = 0;  // of all chains together
+  uint32_t draws_total = 0;
+  std::vector<QueryRanking> rankings;  // from the draws so far
+  bool final = false;
+  Provenance provenance;
+  uint64_t rows_evaluated = 0;  // query rows whose traces had to be computed
+};
+
+struct ScoreMatrixRequest {
+  std::string posterior;
+  SampleSet queries;
+  SampleSet candidates;
+  attribution::Estimator estimator = attribution::Estimator::kBif;
+  attribution::Centring centring = attribution::Centring::kPooled;
+  engine::Observable observable;
+  bool standard_errors = false;
+};
+// Rows are candidates, columns queries, row major; at most kTileSlots candidates and 1 MiB of
+// numbers.
+struct ScoreBlock {
+  uint64_t first_candidate = 0;
+  std::vector<std::string> candidate_ids;
+  uint32_t queries = 0;
+  std::vector<float> scores;
+  std::vector<float> standard_errors;      // empty if not asked for
+  const Provenance* provenance = nullptr;  // valid during the call of the sink
+};
+
+struct SelfInfluenceRequest {
+  std::string posterior;
+  SampleSet candidates;  // empty: the training dataset
+  attribution::Centring centring = attribution::Centring::kPooled;
+};
+struct SelfInfluenceBlock {
+  std::vector<std::string> sample_ids;
+  std::vector<float> variances;
+  std::vector<float> standard_errors;
+  std::vector<float> mean_losses;
+  std::vector<float> anchor_losses;
+  const Provenance* provenance = nullptr;  // valid during the call of the sink
+};
+
+struct ExportTracesRequest {
+  std::string posterior;
+  SampleSet samples;  // inline ones are evaluated if need be; of a dataset, those with traces
+  engine::Observable observable;
+};
+struct TraceExportBlock {
+  std::vector<std::string> sample_ids;  // an inline sample's is its digest in hex
+  uint32_t chains = 0;
+  uint32_t draws_per_chain = 0;
+  std::vector<float> values;  // [sample][chain][draw]; NaN at a draw that could not be read
+  std::vector<uint32_t> chain_indices;
+};
+
+struct TraceSamplesRequest {
+  RequestId request;
+  std::string posterior;
+  std::string dataset;
+  std::vector<std::string> sample_ids;  // empty: all living samples
+};
+
+class Queries {
+ public:
+  struct Options {
+    int64_t trace_cache_bytes = int64_t{256} << 20;  // decoded rows, shared by all queries
+    int64_t draw_cache_bytes = int64_t{256} << 20;   // decoded draws
+    size_t max_cached_answers = 256;
+    int scoring_threads = 2;          // that share one answer's candidates, the caller's included
+    size_t max_open_posteriors = 16;  // whose index of traces is kept in memory
+  };
+  struct Parts {
+    storage::Store& store;
+    engine::Engine& engine;
+    Datasets& datasets;
+    Posteriors& posteriors;
+    OperationManager& operations;
+    DeviceExecutor& executor;
+    ModelCache& models;
+    WorkerPool& workers;
+    Counters& counters;
+    Clock& clock;
+  };
+  Queries(const Parts& parts, const Options& options);
+  ~Queries();
+
+  // Puts trace operations that were running when the daemon stopped back to work. Once, after
+  // OperationManager::Recover.
+  absl::Status Recover();
+
+  // Rankings for each query. Several updates if rows must be evaluated: from a tenth of the draws
+  // on, sharpening; the last has `final` set.
+  absl::Status Attribute(const AttributeRequest& request, const CancelToken& cancel,
+                         absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink);
+
+  absl::Status ScoreMatrix(const ScoreMatrixRequest& request, const CancelToken& cancel,
+                           absl::FunctionRef<absl::Status(const ScoreBlock&)> sink);
+
+  absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
+                             absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
+
+  absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
+                            absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
+
+  // Starts an operation that evaluates the losses of stored samples at every draw and keeps them.
+  // It goes on after a restart where it stopped; what is traced already is not evaluated again.
+  absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bif::jobs
