@@ -1,0 +1,166 @@
+"""The demonstration: which training images make a classifier misread a test image? From raw data to a report.
+
+usage: demo.py --bin FOLDER --out FOLDER     (called by ./dev demo)
+
+5 % of the training labels are flipped before the model is trained. Nothing tells bifd which; the closing lines say how
+well the scores find them.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+from local_daemon import LocalDaemon
+from measures import auroc, share_of
+
+HERE = pathlib.Path(__file__).parent
+DEBIAN_DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
+
+# Why these: docs/decisions/demonstration_settings.md.
+SETTINGS = {
+    "algorithm": "sgld",
+    "step-size": 1e-4,
+    "nbeta": 1000,
+    "gamma": 300,
+    "chains": 4,
+    "draws": 100,
+    "steps-between-draws": 10,
+    "batch-size": 256,
+    "seed": 1,
+}
+MISREAD_QUERIES, CORRECT_QUERIES = 8, 4
+TOP_K = 20
+COLUMNS = ["image:uint8:28,28", "label:uint8"]
+
+
+class Stopwatch:
+    """Says what happens, and keeps how long it took."""
+
+    def __init__(self):
+        self.seconds = {}
+        self._start = time.monotonic()
+
+    def time(self, name, what, action):
+        print(f"[{time.monotonic() - self._start:6.1f} s] {what}", flush=True)
+        began = time.monotonic()
+        result = action()
+        self.seconds[name] = time.monotonic() - began
+        return result
+
+
+def import_images(daemon, dataset, images, labels, *flags):
+    daemon.bifctl("dataset", "create", dataset, *(f"--column={column}" for column in COLUMNS))
+    daemon.bifctl("dataset", "import-idx", dataset, f"image={images}", f"label={labels}", *flags)
+
+
+def register_checkpoint(daemon, program_file):
+    program = daemon.bifctl("program", "create", program_file, "--input=image=image", f"--scale={1 / 255}", "--target=label")
+    return daemon.bifctl("checkpoint", "create", "--program", program["name"])["name"]
+
+
+def sample_posterior(daemon, checkpoint, settings):
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return daemon.bifctl("posterior", "create", "--wait", "--checkpoint", checkpoint, "--dataset", "train", *flags)
+
+
+def choose_queries(truth):
+    """Test images by row: some that the model misreads, and some that it reads well."""
+    rows = range(len(truth["test_labels"]))
+    misread = [row for row in rows if truth["test_predictions"][row] != truth["test_labels"][row]]
+    correct = [row for row in rows if truth["test_predictions"][row] == truth["test_labels"][row]]
+    pick = random.Random(0)
+    return pick.sample(misread, MISREAD_QUERIES), pick.sample(correct, CORRECT_QUERIES)
+
+
+def test_images(rows):
+    return ["--query", *(f"test/{row}" for row in rows)]
+
+
+def attribute(daemon, posterior, rows):
+    """The rankings of test images, in order of `rows`."""
+    return daemon.bifctl("attribute", "--posterior", posterior, *test_images(rows), f"--top-k={TOP_K}")["rankings"]
+
+
+def self_influence(daemon, posterior):
+    """Sample id -> (variance of its own loss over the draws, its loss at the checkpoint)."""
+    answer = daemon.bifctl("self-influence", "--posterior", posterior)
+    return dict(zip(answer["sampleIds"], zip(answer["variances"], answer["anchorLosses"])))
+
+
+def run(args):
+    watch = Stopwatch()
+    model, data, report = args.out / "model", args.out / "bifd", args.out / "report.html"
+    shutil.rmtree(args.out, ignore_errors=True)
+    args.out.mkdir(parents=True)
+
+    watch.time("training", "training a classifier on 60,000 images and exporting it", lambda: subprocess.run(
+        [sys.executable, HERE / "train.py", "--out", model, "--data", DEBIAN_DATA], check=True))
+    truth = json.loads((model / "truth.json").read_text())
+    misread, correct = choose_queries(truth)
+
+    with LocalDaemon(args.bin, data, [model, DEBIAN_DATA]) as daemon:
+        def load():
+            import_images(daemon, "train", DEBIAN_DATA / "train-images-idx3-ubyte.gz", model / "train-labels.idx")
+            import_images(daemon, "test", DEBIAN_DATA / "t10k-images-idx3-ubyte.gz", DEBIAN_DATA / "t10k-labels-idx1-ubyte.gz")
+            return register_checkpoint(daemon, model / "model.pt2")
+
+        checkpoint = watch.time("import", "importing 60,000 training and 10,000 test images", load)
+        with daemon.watch_memory() as peak_mib:
+            sampled = watch.time("sampling", "sampling the posterior: 4 chains of 100 draws",
+                                 lambda: sample_posterior(daemon, checkpoint, SETTINGS))
+        posterior = sampled["name"]
+        watch.time("first_query", "asking about one test image", lambda: attribute(daemon, posterior, misread[:1]))
+        watch.time("repeated_query", "asking the same again", lambda: attribute(daemon, posterior, misread[:1]))
+        rankings = watch.time("all_queries", "asking about a dozen",
+                              lambda: attribute(daemon, posterior, misread + correct))
+        influence = watch.time("self_influence", "asking every training image for its self-influence",
+                               lambda: self_influence(daemon, posterior))
+        watch.time("report", f"writing {report}", lambda: daemon.bifctl(
+            "report", "--posterior", posterior, *test_images(misread + correct), f"--out={report}"))
+
+    flipped = {str(row) for row in truth["flipped_rows"]}
+    harmful = [score["sampleId"] for ranking in rankings[: len(misread)] for score in ranking["harmful"][:TOP_K]]
+    summary = {
+        "posterior": sampled,
+        "sampling_peak_mib": peak_mib[0],
+        "misread": misread,
+        "correct": correct,
+        "seconds": watch.seconds,
+        "test_accuracy": truth["test_accuracy"],
+        "base_rate": len(flipped) / len(influence),
+        "flipped_among_harmful": share_of(harmful, flipped),
+        "auroc_self_influence": auroc({sample: variance for sample, (variance, _) in influence.items()}, flipped),
+        "auroc_loss": auroc({sample: loss for sample, (_, loss) in influence.items()}, flipped),
+    }
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=2))
+    return summary
+
+
+def tell(summary, report):
+    seconds = summary["seconds"]
+    print(f"""
+Flipped labels among all training images                        {summary['base_rate']:6.1%}
+Flipped labels among the {TOP_K} most harmful to misread test images  {summary['flipped_among_harmful']:6.1%}
+AUROC of self-influence for finding the flipped labels          {summary['auroc_self_influence']:6.3f}
+AUROC of the plain loss for the same                            {summary['auroc_loss']:6.3f}
+Sampling the posterior                                          {seconds['sampling']:6.1f} s
+First query, bifctl's start included                            {seconds['first_query']:6.2f} s
+The same query again                                            {seconds['repeated_query']:6.2f} s
+The report is {report}""")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", type=pathlib.Path, required=True, help="where bifd and bifctl are")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="emptied first")
+    args = parser.parse_args()
+    tell(run(args), args.out / "report.html")
+
+
+if __name__ == "__main__":
+    main()
