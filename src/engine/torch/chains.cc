@@ -1,0 +1,256 @@
+#include "src/engine/torch/chains.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/engine/batch_order.h"
+#include "src/engine/torch/basin.h"
+#include "src/engine/torch/catch_torch.h"
+#include "src/engine/torch/gradients.h"
+#include "src/engine/torch/update.h"
+#include "src/engine/validate_settings.h"
+
+namespace bif::engine {
+namespace {
+
+struct Chain {
+  uint32_t number = 0;
+  uint64_t step = 0;
+  BatchOrderOf batches;
+  std::string reason = {};  // why it diverged; empty while it moves
+  double loss_sum = 0;      // since the last report
+  uint64_t loss_count = 0;
+
+  bool diverged() const { return !reason.empty(); }
+};
+
+class TorchChains final : public ChainGroup {
+ public:
+  TorchChains(const LoadedProgram& model, const SamplerSettings& settings, WeightLayout layout,
+              const TorchRows& train, Basin basin, uint32_t first_chain, uint32_t count,
+              bool batched)
+      : model_(model),
+        rule_(StepRule::Of(settings)),
+        seed_(settings.seed),
+        layout_(std::move(layout)),
+        train_(train),
+        basin_(std::move(basin)),
+        anchor_row_(layout_.Row(model.anchor)),
+        weights_(anchor_row_.repeat({int64_t{count}, 1})),
+        second_moments_(rule_.algorithm == Algorithm::kRmspropSgld ? at::zeros_like(weights_)
+                                                                   : at::Tensor()) {
+    for (uint32_t i = 0; i < count; ++i) {
+      chains_.push_back(
+          {first_chain + i, 0, BatchOrderOf(settings, train.rows(), first_chain + i)});
+    }
+    const int64_t calls = batched ? 1 : int64_t{count};
+    for (int64_t call = 0; call < calls; ++call) {
+      sources_.emplace_back(model_, layout_, weights_.narrow(0, call, int64_t{count} / calls));
+    }
+  }
+
+  absl::Status Restore(const std::vector<ChainSnapshot>& snapshots);
+
+  uint64_t step() const override;
+  absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) override;
+  absl::Status ReadDelta(size_t position, absl::Span<float> delta) override;
+  absl::StatusOr<ChainSnapshot> Snapshot(size_t position) override;
+
+ private:
+  // One step of the chains [first, first + source.chains()).
+  absl::Status Step(const GradientSource& source, size_t first);
+  // Why a chain must not take the step whose batch had this loss; empty if it may.
+  absl::StatusOr<std::string> WhyItStops(size_t position, double loss);
+  absl::Status CheckPosition(size_t position) const;
+
+  const LoadedProgram& model_;
+  const StepRule rule_;
+  const uint64_t seed_;
+  const WeightLayout layout_;
+  const TorchRows& train_;
+  const Basin basin_;
+  const at::Tensor anchor_row_;      // [row_elements]
+  const at::Tensor weights_;         // [chains, row_elements]
+  const at::Tensor second_moments_;  // likewise, undefined with SGLD
+  std::vector<Chain> chains_;
+  std::vector<GradientSource> sources_;  // one for all chains, or one a chain
+};
+
+absl::Status TorchChains::Restore(const std::vector<ChainSnapshot>& snapshots) {
+  const auto elements = static_cast<size_t>(layout_.delta_elements);
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    const ChainSnapshot& snapshot = snapshots[i];
+    const size_t moments = second_moments_.defined() ? elements : 0;
+    if (snapshot.chain != chains_[i].number || snapshot.weights.size() != elements ||
+        snapshot.second_moments.size() != moments) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the state of chain ", snapshot.chain, " with ", snapshot.weights.size(), " weights and ",
+          snapshot.second_moments.size(), " second moments does not fit chain ", chains_[i].number,
+          " with ", elements, " moving parameters"));
+    }
+    chains_[i].step = snapshot.step;
+    const auto row = static_cast<int64_t>(i);
+    layout_.Scatter(snapshot.weights, weights_[row]);
+    if (moments > 0) layout_.Scatter(snapshot.second_moments, second_moments_[row]);
+    if (!weights_[row].isfinite().all().item<bool>())
+      chains_[i].reason = "its stored weights are not finite";
+  }
+  return absl::OkStatus();
+}
+
+uint64_t TorchChains::step() const {
+  uint64_t moving = 0, all = 0;
+  for (const Chain& chain : chains_) {
+    all = std::max(all, chain.step);
+    if (!chain.diverged()) moving = std::max(moving, chain.step);
+  }
+  return moving > 0 ? moving : all;
+}
+
+absl::StatusOr<std::vector<ChainReport>> TorchChains::Advance(uint64_t steps) {
+  return CatchTorch("a sampling step", [&]() -> absl::StatusOr<std::vector<ChainReport>> {
+    for (Chain& chain : chains_) chain.loss_sum = 0, chain.loss_count = 0;
+    // Chain by chain where they are not batched: a chain's weights and gradients then stay in the
+    // cache.
+    size_t first = 0;
+    for (const GradientSource& source : sources_) {
+      for (uint64_t i = 0; i < steps; ++i) BIF_RETURN_IF_ERROR(Step(source, first));
+      first += static_cast<size_t>(source.chains());
+    }
+    std::vector<ChainReport> reports;
+    for (const Chain& chain : chains_) {
+      const double mean = chain.loss_count > 0
+                              ? chain.loss_sum / static_cast<double>(chain.loss_count)
+                              : std::numeric_limits<double>::quiet_NaN();
+      reports.push_back({chain.number, mean, chain.diverged(), chain.reason});
+    }
+    return reports;
+  });
+}
+
+absl::Status TorchChains::Step(const GradientSource& source, size_t first) {
+  const size_t last = first + static_cast<size_t>(source.chains());
+  if (std::all_of(chains_.begin() + static_cast<ptrdiff_t>(first),
+                  chains_.begin() + static_cast<ptrdiff_t>(last),
+                  [](const Chain& chain) { return chain.diverged(); })) {
+    return absl::OkStatus();
+  }
+  // A diverged chain of a batched call is computed with the others, so that their bits do not
+  // change, and is left alone.
+  std::vector<uint32_t> positions;
+  for (size_t c = first; c < last; ++c) {
+    const absl::Span<const uint32_t> batch = chains_[c].batches.Batch(chains_[c].step);
+    positions.insert(positions.end(), batch.begin(), batch.end());
+  }
+  BIF_ASSIGN_OR_RETURN(const BatchGradients found, source.At(train_, positions));
+
+  const at::NoGradGuard no_grad;
+  std::vector<ChainUpdate> updates;
+  std::vector<size_t> updated;
+  for (size_t c = first; c < last; ++c) {
+    Chain& chain = chains_[c];
+    if (chain.diverged()) continue;
+    BIF_ASSIGN_OR_RETURN(chain.reason, WhyItStops(c, found.losses[c - first]));
+    if (chain.diverged()) continue;
+    const auto row = static_cast<int64_t>(c);
+    std::vector<at::Tensor> gradients;
+    for (const at::Tensor& gradient : found.gradients)
+      gradients.push_back(gradient[static_cast<int64_t>(c - first)]);
+    updates.push_back({weights_[row],
+                       second_moments_.defined() ? second_moments_[row] : at::Tensor(),
+                       std::move(gradients),
+                       RandomBlocks(seed_, chain.number, chain.step, RandomStream::kNoise)});
+    updated.push_back(c);
+  }
+  const std::vector<bool> finite = ApplySamplerStep(rule_, layout_, anchor_row_, updates);
+  for (size_t u = 0; u < updated.size(); ++u) {
+    Chain& chain = chains_[updated[u]];
+    chain.loss_sum += found.losses[updated[u] - first];
+    ++chain.loss_count;
+    if (!finite[u])
+      chain.reason = absl::StrCat("its weights were not finite after step ", chain.step + 1);
+    ++chain.step;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> TorchChains::WhyItStops(size_t position, double loss) {
+  const Chain& chain = chains_[position];
+  const std::string where =
+      absl::StrCat(" before step ", chain.step + 1, "; take a smaller step_size");
+  if (!std::isfinite(loss)) return absl::StrCat("the loss of its batch was ", loss, where);
+  if (loss <= basin_.bound()) return std::string();
+  const at::Tensor row = weights_[static_cast<int64_t>(position)];
+  BIF_ASSIGN_OR_RETURN(const bool outside,
+                       basin_.ProbeLiesOutside(layout_.Parameters(model_.anchor, row)));
+  if (!outside) return std::string();
+  return absl::StrCat("its loss, ", loss, ", left the basin (bound ", basin_.bound(), ")", where);
+}
+
+absl::Status TorchChains::CheckPosition(size_t position) const {
+  if (position < chains_.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the group has ", chains_.size(), " chains, not ", position + 1));
+}
+
+absl::Status TorchChains::ReadDelta(size_t position, absl::Span<float> delta) {
+  return CatchTorch("reading a draw", [&]() -> absl::Status {
+    BIF_RETURN_IF_ERROR(CheckPosition(position));
+    if (delta.size() != static_cast<size_t>(layout_.delta_elements)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a delta has ", layout_.delta_elements, " elements, not ", delta.size()));
+    }
+    layout_.Gather(weights_[static_cast<int64_t>(position)] - anchor_row_, delta);
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<ChainSnapshot> TorchChains::Snapshot(size_t position) {
+  return CatchTorch("reading a chain's state", [&]() -> absl::StatusOr<ChainSnapshot> {
+    BIF_RETURN_IF_ERROR(CheckPosition(position));
+    const auto row = static_cast<int64_t>(position);
+    ChainSnapshot snapshot;
+    snapshot.chain = chains_[position].number;
+    snapshot.step = chains_[position].step;
+    snapshot.weights.resize(static_cast<size_t>(layout_.delta_elements));
+    layout_.Gather(weights_[row], absl::MakeSpan(snapshot.weights));
+    if (second_moments_.defined()) {
+      snapshot.second_moments.resize(snapshot.weights.size());
+      layout_.Gather(second_moments_[row], absl::MakeSpan(snapshot.second_moments));
+    }
+    return snapshot;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
+    const LoadedProgram& model, const SamplerSettings& settings, const MovingSet& moving,
+    const ExecutionPlan& plan, const TorchRows& train, uint32_t first_chain, uint32_t count,
+    const std::vector<ChainSnapshot>& snapshots) {
+  return CatchTorch("starting chains", [&]() -> absl::StatusOr<std::unique_ptr<ChainGroup>> {
+    BIF_RETURN_IF_ERROR(ValidateSettings(settings, train.rows()));
+    if (count < 1 || (!snapshots.empty() && snapshots.size() != count)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(count, " chains and ", snapshots.size(),
+                       " states do not fit; give none, or one a chain"));
+    }
+    BIF_ASSIGN_OR_RETURN(WeightLayout layout,
+                         WeightLayout::Of(model.program->info().parameters, moving));
+    BIF_ASSIGN_OR_RETURN(Basin basin, Basin::Around(model, train, moving.elements, settings.nbeta,
+                                                    std::max<int64_t>(1, plan.trace_batch_rows)));
+    auto group =
+        std::make_unique<TorchChains>(model, settings, std::move(layout), train, std::move(basin),
+                                      first_chain, count, plan.batched_chains && count > 1);
+    BIF_RETURN_IF_ERROR(group->Restore(snapshots));
+    return group;
+  });
+}
+
+}  // namespace bif::engine

@@ -1,0 +1,113 @@
+#include "src/engine/torch/evaluate.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/engine/torch/losses.h"
+#include "src/engine/torch/vmap.h"
+
+namespace bif::engine {
+namespace {
+
+constexpr int64_t kMostRowsToBatch = 32;
+constexpr int64_t kBatchedWeights =
+    1 << 20;  // floats of weights in one batched call: 4 MiB, so that they stay in cache
+
+absl::StatusOr<at::Tensor> Observed(const LoadedProgram& model,
+                                    absl::Span<const at::Tensor> parameters,
+                                    const DeviceBatch& batch, int64_t rows,
+                                    const Observable& observable) {
+  BIF_ASSIGN_OR_RETURN(at::Tensor output, model.program->Run(parameters, batch.inputs));
+  BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
+  return ObservableValues(model.source.loss, observable, output, batch.target);
+}
+
+void CopyToHost(const at::Tensor& from, float* to) {
+  at::Tensor host = at::from_blob(to, from.sizes(), at::kFloat);
+  host.copy_(from);
+}
+
+// row = anchor + delta, in the moving ranges. An empty delta stands for w*.
+void SetRow(const WeightLayout& layout, const at::Tensor& anchor_row, absl::Span<const float> delta,
+            at::Tensor row) {
+  row.copy_(anchor_row);
+  if (!delta.empty()) layout.Add(delta, row);
+}
+
+// Some draws in one call. rows_of_weights: [draws, row_elements].
+absl::Status EvaluateBatched(const LoadedProgram& model, const WeightLayout& layout,
+                             const at::Tensor& rows_of_weights, const DeviceBatch& batch,
+                             int64_t count, const Observable& observable, float* values) {
+  const Vmap vmap(rows_of_weights.size(0));
+  std::vector<at::Tensor> parameters(model.anchor);
+  for (const WeightRange& range : layout.ranges) {
+    parameters[range.parameter] = vmap.Wrap(layout.View(rows_of_weights, range));
+  }
+  BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
+                       Observed(model, parameters, batch, count, observable));
+  const at::Tensor stacked = vmap.Unwrap(observed);
+  CopyToHost(stacked, values);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+                          const TorchRows& rows, int64_t first, int64_t count,
+                          const Observable& observable, int64_t batch_rows,
+                          absl::Span<float> values) {
+  for (int64_t done = 0; done < count; done += batch_rows) {
+    const int64_t size = std::min(batch_rows, count - done);
+    BIF_ASSIGN_OR_RETURN(
+        const at::Tensor observed,
+        Observed(model, parameters, rows.Slice(first + done, size), size, observable));
+    CopyToHost(observed, values.data() + done);
+  }
+  return absl::OkStatus();
+}
+
+bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws) {
+  const bool convolves =
+      std::any_of(layout.ranges.begin(), layout.ranges.end(),
+                  [](const WeightRange& range) { return range.shape.size() > 2; });
+  return !convolves && rows <= kMostRowsToBatch && draws >= 2;
+}
+
+absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
+                           absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
+                           int64_t first, int64_t count, const Observable& observable,
+                           int64_t batch_rows, bool batched, absl::Span<float> values) {
+  const at::Tensor anchor_row = layout.Row(model.anchor);
+  const int64_t at_once = batched ? std::max<int64_t>(1, kBatchedWeights / layout.row_elements) : 1;
+  const at::Tensor weights = at::empty({at_once, layout.row_elements}, anchor_row.options());
+  const auto draws = static_cast<int64_t>(deltas.size());
+  for (int64_t d = 0; d < draws; d += at_once) {
+    const int64_t group = std::min(at_once, draws - d);
+    for (int64_t i = 0; i < group; ++i)
+      SetRow(layout, anchor_row, deltas[static_cast<size_t>(d + i)], weights[i]);
+    const absl::Span<float> out = values.subspan(static_cast<size_t>(d * count));
+    if (batched) {
+      BIF_RETURN_IF_ERROR(EvaluateBatched(model, layout, weights.narrow(0, 0, group),
+                                          rows.Slice(first, count), count, observable, out.data()));
+    } else {
+      BIF_RETURN_IF_ERROR(EvaluateRows(model, layout.Parameters(model.anchor, weights[0]), rows,
+                                       first, count, observable, batch_rows, out));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> MeanLoss(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+                                const TorchRows& rows, int64_t count, int64_t batch_rows) {
+  const at::NoGradGuard no_grad;
+  std::vector<float> losses(static_cast<size_t>(count));
+  BIF_RETURN_IF_ERROR(EvaluateRows(model, parameters, rows, 0, count, Observable{}, batch_rows,
+                                   absl::MakeSpan(losses)));
+  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
+}
+
+}  // namespace bif::engine

@@ -1,0 +1,50 @@
+// Observables of rows at given weights: the forward path of traces and queries.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "src/engine/engine.h"
+#include "src/engine/torch/program.h"
+#include "src/engine/torch/resident_rows.h"
+#include "src/engine/torch/weight_layout.h"
+
+namespace bif::engine {
+
+// A program with its weights: what every evaluation shares. `anchor` is w*, in the order of
+// info().parameters.
+struct LoadedProgram {
+  ProgramSource source;
+  std::unique_ptr<Program> program;
+  std::vector<at::Tensor> anchor;
+  c10::Device device = c10::Device(c10::kCPU);
+};
+
+// Rows [first, first + count) at one set of parameters, batch_rows at a time, into
+// values[0..count).
+absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+                          const TorchRows& rows, int64_t first, int64_t count,
+                          const Observable& observable, int64_t batch_rows,
+                          absl::Span<float> values);
+
+// Whether several draws should share a call for so few rows. It depends on nothing but its
+// arguments, so a repeated evaluation rounds the same: at most 32 rows, at least two draws, and no
+// moving convolution kernel (batched over weights, a convolution becomes a grouped one, which is
+// slower than a loop).
+bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws);
+
+// The same rows at w* + deltas[d], for all d: values[d * count + r]. One by one, or several draws
+// in a call.
+absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
+                           absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
+                           int64_t first, int64_t count, const Observable& observable,
+                           int64_t batch_rows, bool batched, absl::Span<float> values);
+
+// Rows [0, count), at parameters that may be those of a chain: the mean loss, in double.
+absl::StatusOr<double> MeanLoss(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+                                const TorchRows& rows, int64_t count, int64_t batch_rows);
+
+}  // namespace bif::engine

@@ -1,0 +1,108 @@
+#include "src/engine/torch/losses.h"
+
+#include <ATen/ATen.h>
+
+#include <limits>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+
+namespace bif::engine {
+namespace {
+
+std::string Shape(const at::Tensor& tensor) {
+  std::ostringstream out;
+  out << tensor.sizes();
+  return out.str();
+}
+
+at::Tensor MeanOfRest(const at::Tensor& values) {
+  return values.dim() > 1 ? values.flatten(1).mean(1) : values;
+}
+
+at::Tensor AtLabel(const at::Tensor& values, const at::Tensor& labels) {
+  return values.gather(-1, labels.unsqueeze(-1)).squeeze(-1);
+}
+
+// The label's logit minus the largest of the others.
+at::Tensor Margin(const at::Tensor& logits, const at::Tensor& labels) {
+  const at::Tensor classes = at::arange(logits.size(-1), labels.options());
+  const at::Tensor others =
+      logits.masked_fill(labels.unsqueeze(-1).eq(classes), -std::numeric_limits<float>::infinity());
+  return AtLabel(logits, labels) - others.amax(-1);
+}
+
+}  // namespace
+
+absl::Status CheckOutput(LossKind loss, const at::Tensor& output, const at::Tensor& target,
+                         int64_t rows) {
+  const int64_t least = loss == LossKind::kCrossEntropy ? 2 : 1;
+  if (output.dim() < least || output.size(0) != rows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the program's output has shape ", Shape(output), " for a batch of ", rows,
+                     " samples; its first dimension must be the batch",
+                     least == 2 ? ", its last the classes" : ""));
+  }
+  const bool fits = loss == LossKind::kProgramLosses ||
+                    (loss == LossKind::kSquaredError && target.numel() == output.numel()) ||
+                    (loss == LossKind::kCrossEntropy && target.dim() + 1 == output.dim() &&
+                     target.sizes() == output.sizes().slice(0, static_cast<size_t>(target.dim())));
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("targets of shape ", Shape(target),
+                                                 " do not fit the program's output of shape ",
+                                                 Shape(output)));
+}
+
+at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tensor& target) {
+  switch (loss) {
+    case LossKind::kCrossEntropy:
+      return MeanOfRest(AtLabel(output.log_softmax(-1), target).neg());
+    case LossKind::kSquaredError: {
+      const at::Tensor residual = output - target.reshape(output.sizes());
+      const at::Tensor squares = residual * residual * 0.5;
+      return squares.dim() > 1 ? squares.flatten(1).sum(1) : squares;
+    }
+    case LossKind::kProgramLosses:
+      return MeanOfRest(output);
+  }
+  TORCH_CHECK(false, "unknown loss");
+}
+
+absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable) {
+  switch (observable.kind) {
+    case ObservableKind::kLoss:
+      return absl::OkStatus();
+    case ObservableKind::kCorrectProbability:
+    case ObservableKind::kMargin:
+      if (loss == LossKind::kCrossEntropy) return absl::OkStatus();
+      return FieldError("observable.kind",
+                        "wants a program with logits and the cross-entropy loss");
+    case ObservableKind::kLogit:
+      if (loss == LossKind::kProgramLosses) {
+        return FieldError("observable.kind", "the program returns losses and has no logits");
+      }
+      if (int64_t{observable.logit_index} < classes) return absl::OkStatus();
+      return FieldError("observable.logit_index",
+                        absl::StrCat("must be below the number of classes, ", classes, ", is ",
+                                     observable.logit_index));
+  }
+  return FieldError("observable.kind", "must be LOSS, CORRECT_PROBABILITY, MARGIN or LOGIT");
+}
+
+at::Tensor ObservableValues(LossKind loss, const Observable& observable, const at::Tensor& output,
+                            const at::Tensor& target) {
+  switch (observable.kind) {
+    case ObservableKind::kLoss:
+      return SampleLosses(loss, output, target);
+    case ObservableKind::kCorrectProbability:
+      return MeanOfRest(AtLabel(output.log_softmax(-1), target).exp());
+    case ObservableKind::kMargin:
+      return MeanOfRest(Margin(output, target));
+    case ObservableKind::kLogit:
+      return MeanOfRest(output.select(-1, observable.logit_index));
+  }
+  TORCH_CHECK(false, "unknown observable");
+}
+
+}  // namespace bif::engine

@@ -1,0 +1,37 @@
+// Per-sample losses and observables, from a program's first output.
+//
+//   CROSS_ENTROPY    -log softmax(logits)[label], in nats
+//   SQUARED_ERROR    |output - target|^2 / 2, summed over the output's elements
+//   PROGRAM_LOSSES   the output itself
+// Outputs with more dimensions than [rows, classes] (a loss for each token) are averaged over them:
+// MEAN_TOKENS.
+//
+// All functions work on batched tensors inside a Vmap (so log_softmax and gather: nll_loss has no
+// batching rule) and may throw c10::Error; callers stand in CatchTorch.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "absl/status/status.h"
+#include "src/engine/engine.h"
+
+namespace bif::engine {
+
+// Refuses outputs that do not fit: the first dimension must be `rows`, logits need a dimension of
+// classes.
+absl::Status CheckOutput(LossKind loss, const at::Tensor& output, const at::Tensor& target,
+                         int64_t rows);
+
+// [rows]. `target`: labels [rows] as int64, or numbers shaped like the output; undefined with
+// PROGRAM_LOSSES.
+at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tensor& target);
+
+// Refuses what this loss does not have ("observable.kind") and logits out of range
+// ("observable.logit_index").
+absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable);
+
+// [rows].
+at::Tensor ObservableValues(LossKind loss, const Observable& observable, const at::Tensor& output,
+                            const at::Tensor& target);
+
+}  // namespace bif::engine

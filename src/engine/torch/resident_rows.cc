@@ -1,0 +1,214 @@
+#include "src/engine/torch/resident_rows.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/status.h"
+#include "src/engine/scale_bytes.h"
+#include "src/engine/torch/catch_torch.h"
+#include "src/engine/torch/parallel.h"
+
+namespace bif::engine {
+namespace {
+
+at::ScalarType TorchType(DType dtype) {
+  switch (dtype) {
+    case DType::kUint8:
+      return at::kByte;
+    case DType::kInt32:
+      return at::kInt;
+    case DType::kInt64:
+      return at::kLong;
+    case DType::kBool:
+      return at::kBool;
+    default:
+      return at::kFloat;
+  }
+}
+
+// The column as a host tensor of its own, or an error that names it.
+absl::StatusOr<at::Tensor> HostColumn(const SampleBatch& batch, const std::string& name) {
+  const Column* column = batch.Find(name);
+  if (column == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the samples have no column '", name, "', which the program needs"));
+  }
+  const size_t want = static_cast<size_t>(batch.rows) * column->spec.bytes();
+  if (column->spec.dtype == DType::kUnspecified || column->data.size() != want) {
+    return absl::InvalidArgumentError(absl::StrCat("column ", column->spec.ToString(),
+                                                   " must hold ", want, " bytes for ", batch.rows,
+                                                   " samples, holds ", column->data.size()));
+  }
+  std::vector<int64_t> shape = column->spec.shape;
+  shape.insert(shape.begin(), batch.rows);
+  at::Tensor tensor = at::empty(shape, TorchType(column->spec.dtype));
+  if (want > 0) std::memcpy(tensor.mutable_data_ptr(), column->data.data(), want);
+  return tensor;
+}
+
+// The first row for which `bad`, [rows, ...] of bool, is true; -1 if there is none.
+int64_t FirstRow(const at::Tensor& bad) {
+  const at::Tensor any = bad.dim() > 1 ? bad.flatten(1).any(1) : bad;
+  if (any.numel() == 0 || !any.any().item<bool>()) return -1;
+  return any.to(at::kByte).argmax().item<int64_t>();
+}
+
+absl::Status CheckFinite(const at::Tensor& column, const std::string& name) {
+  if (!column.is_floating_point()) return absl::OkStatus();
+  const int64_t row = FirstRow(column.isfinite().logical_not());
+  if (row < 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("column '", name, "' of row ", row, " holds a number that is not finite"));
+}
+
+absl::Status CheckShape(const at::Tensor& column, absl::Span<const int64_t> want,
+                        const std::string& name) {
+  bool fits = static_cast<size_t>(column.dim()) == want.size() + 1;
+  for (size_t d = 0; fits && d < want.size(); ++d)
+    fits = want[d] == -1 || want[d] == column.size(static_cast<int64_t>(d) + 1);
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "column '", name, "' has samples of shape [", absl::StrJoin(column.sizes().slice(1), ","),
+      "], the program wants [", absl::StrJoin(want, ","), "]"));
+}
+
+// One number a channel: as given, one for all channels, or `fallback`.
+absl::StatusOr<std::vector<float>> PerChannel(std::vector<float> values, float fallback,
+                                              int64_t channels, const std::string& path) {
+  if (values.empty()) return std::vector<float>(static_cast<size_t>(channels), fallback);
+  if (values.size() == 1) return std::vector<float>(static_cast<size_t>(channels), values[0]);
+  if (static_cast<int64_t>(values.size()) == channels) return values;
+  return FieldError(path,
+                    absl::StrCat("has ", values.size(), " numbers for ", channels, " channels"));
+}
+
+absl::StatusOr<at::Tensor> Labels(at::Tensor column, int64_t classes, const std::string& name) {
+  if (column.is_floating_point()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("label column '", name, "' holds fractions; labels are whole numbers"));
+  }
+  if (column.dim() == 2 && column.size(1) == 1) column = column.squeeze(1);
+  const at::Tensor labels = column.to(at::kLong);
+  const int64_t row = FirstRow(labels.lt(0).logical_or(labels.ge(classes)));
+  if (row < 0) return labels;
+  const at::Tensor values = labels[row].flatten();
+  const at::Tensor bad = values.lt(0).logical_or(values.ge(classes));
+  return absl::InvalidArgumentError(
+      absl::StrCat("label ", values.masked_select(bad)[0].item<int64_t>(), " of row ", row,
+                   " is out of range: the program has ", classes, " classes"));
+}
+
+absl::StatusOr<at::Tensor> Target(const ProgramSource& source, const ProgramInfo& info,
+                                  const SampleBatch& batch) {
+  if (source.loss == LossKind::kProgramLosses) return at::Tensor();
+  BIF_ASSIGN_OR_RETURN(at::Tensor column, HostColumn(batch, source.target_column));
+  if (source.loss == LossKind::kCrossEntropy)
+    return Labels(column, info.classes, source.target_column);
+  BIF_RETURN_IF_ERROR(CheckFinite(column, source.target_column));
+  return column.to(at::kFloat);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TorchRows>> TorchRows::Upload(const ProgramSource& source,
+                                                             const Program& program,
+                                                             const SampleBatch& batch,
+                                                             c10::Device device) {
+  return CatchTorch(
+      "copying samples to the device", [&]() -> absl::StatusOr<std::unique_ptr<TorchRows>> {
+        const at::NoGradGuard no_grad;
+        if (batch.rows < 1) return absl::InvalidArgumentError("there are no samples");
+        auto rows = std::make_unique<TorchRows>();
+        rows->rows_ = batch.rows;
+        for (size_t i = 0; i < source.inputs.size(); ++i) {
+          const InputBinding& binding = source.inputs[i];
+          const ProgramInput& wanted = program.inputs()[i];
+          const std::string path = absl::StrCat("inputs[", i, "].");
+          Input input;
+          input.dtype = wanted.dtype;
+          BIF_ASSIGN_OR_RETURN(input.column, HostColumn(batch, binding.column));
+          BIF_RETURN_IF_ERROR(CheckShape(input.column, wanted.shape, binding.column));
+          BIF_RETURN_IF_ERROR(CheckFinite(input.column, binding.column));
+          const bool scaled = !binding.scale.empty() || !binding.shift.empty();
+          if (scaled || (input.column.scalar_type() == at::kByte && input.dtype == at::kFloat)) {
+            const int64_t channels = binding.scale.size() > 1 || binding.shift.size() > 1
+                                         ? (input.column.dim() > 1 ? input.column.size(1) : 1)
+                                         : 1;
+            BIF_ASSIGN_OR_RETURN(input.scale,
+                                 PerChannel(binding.scale, 1.0f, channels, path + "scale"));
+            BIF_ASSIGN_OR_RETURN(input.shift,
+                                 PerChannel(binding.shift, 0.0f, channels, path + "shift"));
+          }
+          input.column = input.column.to(device);
+          rows->inputs_.push_back(std::move(input));
+        }
+        BIF_ASSIGN_OR_RETURN(rows->target_, Target(source, program.info(), batch));
+        if (rows->target_.defined()) rows->target_ = rows->target_.to(device);
+        return rows;
+      });
+}
+
+DeviceBatch TorchRows::Slice(int64_t first, int64_t count) const {
+  DeviceBatch batch;
+  for (const Input& input : inputs_) batch.inputs.push_back(Convert(input, first, count, {}));
+  if (target_.defined()) batch.target = target_.narrow(0, first, count);
+  return batch;
+}
+
+DeviceBatch TorchRows::Gather(absl::Span<const uint32_t> positions) const {
+  DeviceBatch batch;
+  const auto count = static_cast<int64_t>(positions.size());
+  for (const Input& input : inputs_) batch.inputs.push_back(Convert(input, 0, count, positions));
+  if (target_.defined()) {
+    const std::vector<int64_t> index(positions.begin(), positions.end());
+    batch.target = target_.index_select(0, at::tensor(index, at::kLong).to(target_.device()));
+  }
+  return batch;
+}
+
+at::Tensor TorchRows::Convert(const Input& input, int64_t first, int64_t count,
+                              absl::Span<const uint32_t> positions) const {
+  const at::Tensor& column = input.column;
+  const bool scaled = !input.scale.empty();
+  if (scaled && column.is_cpu() && column.scalar_type() == at::kByte) {
+    // Selects, converts and scales in one pass: this runs once for every batch of every draw.
+    std::vector<int64_t> shape = column.sizes().vec();
+    const int64_t elements = column.numel() / shape[0];
+    shape[0] = count;
+    at::Tensor out = at::empty(shape, at::kFloat);
+    const uint8_t* from = column.const_data_ptr<uint8_t>();
+    float* to = out.mutable_data_ptr<float>();
+    ParallelFor(0, count, 1 + 32768 / (elements + 1), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row =
+            positions.empty() ? first + i : int64_t{positions[static_cast<size_t>(i)]};
+        ScaleBytes(absl::MakeConstSpan(from + row * elements, static_cast<size_t>(elements)),
+                   input.scale, input.shift, to + i * elements);
+      }
+    });
+    return out.to(input.dtype);
+  }
+  at::Tensor selected;
+  if (positions.empty()) {
+    selected = column.narrow(0, first, count);
+  } else {
+    const std::vector<int64_t> index(positions.begin(), positions.end());
+    selected = column.index_select(0, at::tensor(index, at::kLong).to(column.device()));
+  }
+  if (!scaled) return selected.to(input.dtype);
+  std::vector<int64_t> shape(static_cast<size_t>(column.dim()), 1);
+  if (input.scale.size() > 1) shape[1] = static_cast<int64_t>(input.scale.size());
+  const auto constant = [&](const std::vector<float>& values) {
+    return at::tensor(values, at::kFloat).to(column.device()).view(shape);
+  };
+  return selected.to(at::kFloat)
+      .mul(constant(input.scale))
+      .add(constant(input.shift))
+      .to(input.dtype);
+}
+
+}  // namespace bif::engine

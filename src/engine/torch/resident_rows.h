@@ -1,0 +1,58 @@
+// A dataset's rows on the device, bound to a program's inputs.
+//
+// Columns stay as they were stored (uint8 images are a quarter of their fp32 size) and are
+// converted batch by batch.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "src/base/tensor.h"
+#include "src/engine/engine.h"
+#include "src/engine/torch/program.h"
+
+namespace bif::engine {
+
+// What one call of the program needs.
+struct DeviceBatch {
+  std::vector<at::Tensor> inputs;  // in the program's order, [rows, ...]
+  at::Tensor target;               // undefined with PROGRAM_LOSSES
+};
+
+class TorchRows final : public ResidentRows {
+ public:
+  // Copies what the program needs of `batch`; other columns are left out. INVALID_ARGUMENT names
+  // the column, and the row for a label out of range or a number that is not finite.
+  static absl::StatusOr<std::unique_ptr<TorchRows>> Upload(const ProgramSource& source,
+                                                           const Program& program,
+                                                           const SampleBatch& batch,
+                                                           c10::Device device);
+
+  int64_t rows() const override { return rows_; }
+
+  // Rows [first, first + count), and rows by position. May throw c10::Error.
+  DeviceBatch Slice(int64_t first, int64_t count) const;
+  DeviceBatch Gather(absl::Span<const uint32_t> positions) const;
+
+ private:
+  struct Input {
+    at::Tensor column;                  // [rows, ...] in the stored dtype
+    at::ScalarType dtype = at::kFloat;  // that the program wants
+    std::vector<float> scale, shift;    // one a channel; empty: none
+  };
+
+  // The column's selected rows in the program's dtype; `positions` is empty for a slice.
+  at::Tensor Convert(const Input& input, int64_t first, int64_t count,
+                     absl::Span<const uint32_t> positions) const;
+
+  int64_t rows_ = 0;
+  std::vector<Input> inputs_;
+  at::Tensor target_;
+};
+
+}  // namespace bif::engine

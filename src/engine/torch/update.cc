@@ -1,0 +1,107 @@
+#include "src/engine/torch/update.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/engine/gaussian_noise.h"
+#include "src/engine/torch/parallel.h"
+
+namespace bif::engine {
+namespace {
+
+constexpr int64_t kPiece = 8192;  // elements of one task: about 15 microseconds
+
+struct Task {
+  size_t update, range;
+  int64_t begin, length;  // within the range
+};
+
+std::vector<Task> Tasks(const WeightLayout& layout, size_t updates) {
+  std::vector<Task> tasks;
+  for (size_t u = 0; u < updates; ++u) {
+    for (size_t r = 0; r < layout.ranges.size(); ++r) {
+      const int64_t elements = layout.ranges[r].elements;
+      for (int64_t begin = 0; begin < elements; begin += kPiece) {
+        tasks.push_back({u, r, begin, std::min(kPiece, elements - begin)});
+      }
+    }
+  }
+  return tasks;
+}
+
+absl::Span<float> Part(const at::Tensor& tensor, int64_t begin, int64_t length) {
+  if (!tensor.defined()) return {};
+  return absl::MakeSpan(tensor.mutable_data_ptr<float>() + begin, static_cast<size_t>(length));
+}
+
+bool Run(const Task& task, const StepRule& rule, const WeightLayout& layout,
+         const at::Tensor& anchor_row, const ChainUpdate& update) {
+  const WeightRange& range = layout.ranges[task.range];
+  const int64_t offset = range.row_offset + task.begin;
+  return SamplerStepWithNoise(rule, update.noise, range.flat_position + task.begin,
+                              Part(update.gradients[task.range], task.begin, task.length),
+                              Part(anchor_row, offset, task.length),
+                              Part(update.weights, offset, task.length),
+                              Part(update.second_moments, offset, task.length));
+}
+
+std::vector<bool> OnHost(const StepRule& rule, const WeightLayout& layout,
+                         const at::Tensor& anchor_row, absl::Span<const ChainUpdate> updates) {
+  const std::vector<Task> tasks = Tasks(layout, updates.size());
+  std::vector<char> finite_task(tasks.size(), 0);  // not vector<bool>: threads write neighbours
+  ParallelFor(0, static_cast<int64_t>(tasks.size()), 2, [&](int64_t begin, int64_t end) {
+    for (auto t = static_cast<size_t>(begin); t < static_cast<size_t>(end); ++t) {
+      finite_task[t] = Run(tasks[t], rule, layout, anchor_row, updates[tasks[t].update]) ? 1 : 0;
+    }
+  });
+  std::vector<bool> finite(updates.size(), true);
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    if (finite_task[t] == 0) finite[tasks[t].update] = false;
+  }
+  return finite;
+}
+
+// The formulas of sampler_step.h as tensor operations.
+bool OnDevice(const StepRule& rule, const WeightLayout& layout, const at::Tensor& anchor_row,
+              const ChainUpdate& update) {
+  at::Tensor noise = at::zeros({layout.row_elements}, at::kFloat);
+  at::Tensor gradient = at::zeros_like(anchor_row);
+  for (size_t r = 0; r < layout.ranges.size(); ++r) {
+    const WeightRange& range = layout.ranges[r];
+    gradient.narrow(0, range.row_offset, range.elements).copy_(update.gradients[r].view({-1}));
+    ParallelFor(0, range.elements, kPiece, [&](int64_t begin, int64_t end) {
+      FillGaussianNoise(update.noise, range.flat_position + begin,
+                        Part(noise, range.row_offset + begin, end - begin));
+    });
+  }
+  const at::Tensor xi = noise.to(anchor_row.device());
+  at::Tensor w = update.weights;
+  at::Tensor drift = gradient * rule.nbeta + w * rule.weight_decay + (w - anchor_row) * rule.gamma;
+  at::Tensor spread = xi * (std::sqrt(rule.step_size) * rule.noise_scale);
+  if (rule.algorithm == Algorithm::kRmspropSgld) {
+    at::Tensor v = update.second_moments;
+    v.mul_(rule.rms_decay).add_(gradient * gradient, 1 - rule.rms_decay);
+    const at::Tensor preconditioner = (v.sqrt() + rule.rms_delta).reciprocal();
+    drift.mul_(preconditioner);
+    spread.mul_(preconditioner.sqrt());
+  }
+  w.add_(spread - drift * (rule.step_size / 2));
+  if (rule.box) w.copy_(at::min(at::max(w, anchor_row - *rule.box), anchor_row + *rule.box));
+  return w.isfinite().all().item<bool>();
+}
+
+}  // namespace
+
+std::vector<bool> ApplySamplerStep(const StepRule& rule, const WeightLayout& layout,
+                                   const at::Tensor& anchor_row,
+                                   absl::Span<const ChainUpdate> updates) {
+  if (anchor_row.is_cpu()) return OnHost(rule, layout, anchor_row, updates);
+  std::vector<bool> finite;
+  for (const ChainUpdate& update : updates)
+    finite.push_back(OnDevice(rule, layout, anchor_row, update));
+  return finite;
+}
+
+}  // namespace bif::engine

@@ -1,0 +1,32 @@
+// Applies one sampler step to the weights of one or several chains on the device.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "src/engine/sampler_step.h"
+#include "src/engine/torch/weight_layout.h"
+
+namespace bif::engine {
+
+// One chain's part of an update. Rows are [row_elements] of WeightLayout; `second_moments` is
+// undefined with SGLD.
+struct ChainUpdate {
+  at::Tensor weights;
+  at::Tensor second_moments;
+  std::vector<at::Tensor> gradients;  // one a moving range, [elements], contiguous
+  RandomBlocks noise;
+};
+
+// finite[i]: whether all weights of updates[i] are finite afterwards. On a CPU noise and update are
+// one pass over the weights, cut into pieces that depend on nothing but the layout; the bits do not
+// depend on the number of threads. On a GPU the same noise is made on the host. May throw
+// c10::Error.
+std::vector<bool> ApplySamplerStep(const StepRule& rule, const WeightLayout& layout,
+                                   const at::Tensor& anchor_row,
+                                   absl::Span<const ChainUpdate> updates);
+
+}  // namespace bif::engine
