@@ -158,8 +158,10 @@ class OperationManager {
   };
   using Calls = std::vector<std::pair<std::function<void(const Operation&)>, Operation>>;
 
-  absl::StatusOr<storage::pb::OperationRecord> ReadRecord(const std::string& id);
-  Operation ViewOf(const Live& live) const;
+  absl::StatusOr<Operation> Lookup(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  static Operation ViewOf(const Live& live);
+  std::shared_ptr<RunningOperation> MakeLive(const storage::pb::OperationRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes the watchers of `id` whose condition is met.
   void CollectCalls(const std::string& id, const Operation& view, Calls& calls)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -170,6 +172,8 @@ class OperationManager {
   mutable absl::Mutex
       mutex_;  // guards what runs and who watches; not held during catalog commits of Finish
   absl::flat_hash_map<std::string, Live> live_ ABSL_GUARDED_BY(mutex_);
+  // Ends that could not be stored (a full or broken disk).
+  absl::flat_hash_map<std::string, storage::pb::OperationRecord> unstored_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<RunningOperation>> unfinished_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, Watcher> watchers_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_watcher_ ABSL_GUARDED_BY(mutex_) = 0;

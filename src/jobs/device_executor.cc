@@ -1,0 +1,139 @@
+#include "src/jobs/device_executor.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "src/base/status.h"
+
+namespace bif::jobs {
+namespace {
+
+absl::Status Draining() {
+  return WithReason(
+      absl::UnavailableError("the daemon is shutting down; try again after its restart"),
+      "DRAINING");
+}
+
+// A function as a task of one step.
+class FunctionTask : public DeviceTask {
+ public:
+  FunctionTask(std::function<absl::Status()> function, absl::Status* result,
+               absl::Notification* done)
+      : function_(std::move(function)), result_(result), done_(done) {}
+  Outcome Step() override {
+    End(function_());
+    return Outcome::kDone;
+  }
+  void Abandon(const absl::Status& why) override { End(why); }
+
+ private:
+  void End(absl::Status status) {
+    function_ = nullptr;  // what it holds is freed before the caller goes on
+    *result_ = std::move(status);
+    done_->Notify();
+  }
+  std::function<absl::Status()> function_;
+  absl::Status* result_;
+  absl::Notification* done_;
+};
+
+}  // namespace
+
+DeviceExecutor::DeviceExecutor(const Options& options)
+    : options_(options), thread_([this] { Loop(); }) {}
+
+DeviceExecutor::~DeviceExecutor() { Drain(); }
+
+absl::Status DeviceExecutor::Submit(Priority priority, std::unique_ptr<DeviceTask> task) {
+  absl::MutexLock lock(&mutex_);
+  if (draining_) return Draining();
+  if (tasks_ >= options_.max_tasks) {
+    return WithReason(
+        absl::ResourceExhaustedError(absl::StrCat("the device's queue is full: ", tasks_,
+                                                  " jobs wait or run; try again later")),
+        "QUEUE_FULL");
+  }
+  ++tasks_;
+  queues_[static_cast<size_t>(priority)].push_back(std::move(task));
+  return absl::OkStatus();
+}
+
+absl::Status DeviceExecutor::RunAndWait(Priority priority, std::function<absl::Status()> function) {
+  absl::Status result;
+  absl::Notification done;
+  BIF_RETURN_IF_ERROR(
+      Submit(priority, std::make_unique<FunctionTask>(std::move(function), &result, &done)));
+  done.WaitForNotification();
+  return result;
+}
+
+bool DeviceExecutor::MoreUrgentThan(Priority priority) const {
+  absl::MutexLock lock(&mutex_);
+  for (size_t p = 0; p < static_cast<size_t>(priority); ++p) {
+    if (!queues_[p].empty()) return true;
+  }
+  return false;
+}
+
+size_t DeviceExecutor::tasks() const {
+  absl::MutexLock lock(&mutex_);
+  return tasks_;
+}
+
+void DeviceExecutor::Drain(std::function<void()> last) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!draining_) last_ = std::move(last);
+    draining_ = true;
+  }
+  absl::MutexLock lock(&join_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+bool DeviceExecutor::HasWork() const {
+  for (const auto& queue : queues_) {
+    if (!queue.empty()) return true;
+  }
+  return draining_;
+}
+
+void DeviceExecutor::Loop() {
+  while (true) {
+    size_t priority = 0;
+    std::unique_ptr<DeviceTask> task;
+    bool draining = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &DeviceExecutor::HasWork));
+      draining = draining_;
+      while (priority < kPriorities && queues_[priority].empty()) ++priority;
+      if (priority == kPriorities) break;  // draining, and nothing is left
+      task = std::move(queues_[priority].front());
+      queues_[priority].pop_front();
+    }
+    if (draining) {
+      task->Abandon(Draining());
+    } else if (task->Step() == DeviceTask::Outcome::kMore) {
+      absl::MutexLock lock(&mutex_);
+      auto& queue = queues_[priority];
+      if (priority == static_cast<size_t>(Priority::kInteractive)) {
+        queue.push_back(std::move(task));
+      } else {
+        queue.push_front(std::move(task));
+      }
+      continue;
+    }
+    task.reset();
+    absl::MutexLock lock(&mutex_);
+    --tasks_;
+  }
+  std::function<void()> last;
+  {
+    absl::MutexLock lock(&mutex_);
+    last = std::move(last_);
+  }
+  if (last) last();
+}
+
+}  // namespace bif::jobs

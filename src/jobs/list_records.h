@@ -1,0 +1,42 @@
+// A page of catalog records of one kind, in key order. Used by the managers; pure but for the
+// catalog.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "src/base/status.h"
+#include "src/jobs/pagination.h"
+#include "src/storage/catalog.h"
+
+namespace bif::jobs {
+
+// `view` turns a record into an Item; `shown` leaves records out (pages may then be shorter than
+// asked for).
+template <typename Record, typename Item, typename View, typename Shown>
+absl::StatusOr<Page<Item>> ListRecordsIf(storage::Catalog& catalog, storage::RecordKind kind,
+                                         const std::string& arguments, const PageRequest& request,
+                                         const View& view, const Shown& shown) {
+  BIF_ASSIGN_OR_RETURN(const PageCursor cursor, OpenPage(request, arguments));
+  // One more than a page, to know whether there is a next one.
+  BIF_ASSIGN_OR_RETURN(const auto records, catalog.Scan<Record>(storage::KindPrefix(kind),
+                                                                cursor.after, cursor.size + 1));
+  Page<Item> page;
+  for (size_t i = 0; i < std::min(records.size(), cursor.size); ++i) {
+    if (shown(records[i].second)) page.items.push_back(view(records[i].second));
+  }
+  if (records.size() > cursor.size)
+    page.next_page_token = NextPageToken(arguments, records[cursor.size - 1].first);
+  return page;
+}
+
+template <typename Record, typename Item, typename View>
+absl::StatusOr<Page<Item>> ListRecords(storage::Catalog& catalog, storage::RecordKind kind,
+                                       const std::string& arguments, const PageRequest& request,
+                                       const View& view) {
+  return ListRecordsIf<Record, Item>(catalog, kind, arguments, request, view,
+                                     [](const Record&) { return true; });
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,146 @@
+#include "src/jobs/sampler_settings_record.h"
+
+#include <bit>
+
+#include "src/base/digest.h"
+
+namespace bif::jobs {
+namespace {
+
+// Fixed-width little pieces in a fixed order.
+class CanonicalBytes {
+ public:
+  void Add(uint64_t value) {
+    for (int i = 0; i < 8; ++i) bytes_.push_back(static_cast<char>(value >> (8 * i)));
+  }
+  void Add(double value) { Add(std::bit_cast<uint64_t>(value == 0 ? 0.0 : value)); }  // -0 is 0
+  void Add(const std::string& text) {
+    Add(uint64_t{text.size()});
+    bytes_ += text;
+  }
+  std::string Take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+}  // namespace
+
+storage::pb::SamplerSettings ToRecord(const engine::SamplerSettings& s) {
+  storage::pb::SamplerSettings record;
+  record.set_algorithm(static_cast<uint32_t>(s.algorithm));
+  record.set_step_size(s.step_size);
+  record.set_nbeta(s.nbeta);
+  record.set_gamma(s.gamma);
+  record.set_weight_decay(s.weight_decay);
+  record.set_noise_scale(s.noise_scale);
+  record.set_rms_decay(s.rms_decay);
+  record.set_rms_delta(s.rms_delta);
+  record.set_box(s.box.value_or(0));
+  record.set_chains(s.chains);
+  record.set_draws_per_chain(s.draws_per_chain);
+  record.set_burn_in_steps(s.burn_in_steps);
+  record.set_steps_between_draws(s.steps_between_draws);
+  record.set_batch_size(s.batch_size);
+  record.set_seed(s.seed);
+  record.set_batch_order(static_cast<uint32_t>(s.batch_order));
+  for (const auto& batch : s.replay_batches) {
+    record.add_replay_batches()->mutable_indices()->Assign(batch.begin(), batch.end());
+  }
+  for (const std::string& glob : s.parameters.include)
+    record.mutable_parameters()->add_include(glob);
+  for (const std::string& glob : s.parameters.exclude)
+    record.mutable_parameters()->add_exclude(glob);
+  record.set_draw_codec(static_cast<uint32_t>(s.draw_codec));
+  return record;
+}
+
+engine::SamplerSettings FromRecord(const storage::pb::SamplerSettings& record) {
+  engine::SamplerSettings s;
+  s.algorithm = static_cast<engine::Algorithm>(record.algorithm());
+  s.step_size = record.step_size();
+  s.nbeta = record.nbeta();
+  s.gamma = record.gamma();
+  s.weight_decay = record.weight_decay();
+  s.noise_scale = record.noise_scale();
+  s.rms_decay = record.rms_decay();
+  s.rms_delta = record.rms_delta();
+  if (record.box() > 0) s.box = record.box();
+  s.chains = record.chains();
+  s.draws_per_chain = record.draws_per_chain();
+  s.burn_in_steps = record.burn_in_steps();
+  s.steps_between_draws = record.steps_between_draws();
+  s.batch_size = record.batch_size();
+  s.seed = record.seed();
+  s.batch_order = static_cast<engine::BatchOrder>(record.batch_order());
+  for (const auto& batch : record.replay_batches()) {
+    s.replay_batches.emplace_back(batch.indices().begin(), batch.indices().end());
+  }
+  s.parameters.include.assign(record.parameters().include().begin(),
+                              record.parameters().include().end());
+  s.parameters.exclude.assign(record.parameters().exclude().begin(),
+                              record.parameters().exclude().end());
+  s.draw_codec = static_cast<engine::DrawCodec>(record.draw_codec());
+  return s;
+}
+
+storage::pb::ExecutionPlan ToRecord(const engine::ExecutionPlan& plan,
+                                    const engine::EngineInfo& info) {
+  storage::pb::ExecutionPlan record;
+  record.set_batched_chains(plan.batched_chains);
+  record.set_trace_batch_rows(static_cast<uint32_t>(plan.trace_batch_rows));
+  record.set_threads(static_cast<uint32_t>(info.threads));
+  record.set_numerics(info.numerics);
+  return record;
+}
+
+engine::ExecutionPlan FromRecord(const storage::pb::ExecutionPlan& record) {
+  return {record.batched_chains(), record.trace_batch_rows()};
+}
+
+std::string CanonicalSettings(const engine::SamplerSettings& s) {
+  CanonicalBytes bytes;
+  bytes.Add(static_cast<uint64_t>(s.algorithm));
+  bytes.Add(s.step_size);
+  bytes.Add(s.nbeta);
+  bytes.Add(s.gamma);
+  bytes.Add(s.weight_decay);
+  bytes.Add(s.noise_scale);
+  const bool rms = s.algorithm == engine::Algorithm::kRmspropSgld;
+  bytes.Add(rms ? s.rms_decay : 0.0);
+  bytes.Add(rms ? s.rms_delta : 0.0);
+  bytes.Add(s.box.value_or(0));
+  bytes.Add(uint64_t{s.chains});
+  bytes.Add(uint64_t{s.burn_in_steps});
+  bytes.Add(uint64_t{s.steps_between_draws});
+  const bool replay = s.batch_order == engine::BatchOrder::kReplay;
+  bytes.Add(replay ? uint64_t{0} : uint64_t{s.batch_size});
+  bytes.Add(s.seed);
+  bytes.Add(static_cast<uint64_t>(s.batch_order));
+  bytes.Add(replay ? uint64_t{s.replay_batches.size()} : uint64_t{0});
+  if (replay) {
+    for (const auto& batch : s.replay_batches) {
+      bytes.Add(uint64_t{batch.size()});
+      for (const uint32_t index : batch) bytes.Add(uint64_t{index});
+    }
+  }
+  bytes.Add(uint64_t{s.parameters.include.size()});
+  for (const std::string& glob : s.parameters.include) bytes.Add(glob);
+  bytes.Add(uint64_t{s.parameters.exclude.size()});
+  for (const std::string& glob : s.parameters.exclude) bytes.Add(glob);
+  bytes.Add(static_cast<uint64_t>(s.draw_codec));
+  return bytes.Take();
+}
+
+std::string PosteriorKeyOf(const std::string& checkpoint_digest,
+                           const std::string& training_data_digest,
+                           const engine::SamplerSettings& settings) {
+  Sha256 sha;
+  sha.UpdateField("bif posterior 1");
+  sha.UpdateField(checkpoint_digest);
+  sha.UpdateField(training_data_digest);
+  sha.UpdateField(CanonicalSettings(settings));
+  return ToHex(sha.Finish());
+}
+
+}  // namespace bif::jobs

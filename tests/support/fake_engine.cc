@@ -1,0 +1,412 @@
+#include "tests/support/fake_engine.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/digest.h"
+#include "src/base/files.h"
+#include "src/base/status.h"
+#include "src/engine/batch_order.h"
+#include "src/engine/sampler_step.h"
+#include "tests/support/fake_model.h"
+
+namespace bif::testing {
+namespace {
+
+using engine::ChainReport;
+using engine::ChainSnapshot;
+using engine::LossKind;
+using engine::MovingSet;
+using engine::ResidentRows;
+
+constexpr char kProgramMagic[] = "fake-program";
+constexpr char kWeightsMagic[] = "fake-weights";
+
+struct ParsedProgram {
+  FakeShape shape;
+  std::vector<float> weights;
+};
+
+std::vector<float> ReadNumbers(std::istream& in) {
+  std::vector<float> numbers;
+  for (float number; in >> number;) numbers.push_back(number);
+  return numbers;
+}
+
+absl::Status CheckWeights(const std::vector<float>& weights, const FakeShape& shape) {
+  if (static_cast<int64_t>(weights.size()) != shape.elements()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there are ", weights.size(), " weights where the program has ", shape.elements()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ParsedProgram> ParseProgram(const std::string& path) {
+  BIF_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::istringstream in(text);
+  std::string magic;
+  ParsedProgram program;
+  if (!(in >> magic >> program.shape.dimensions >> program.shape.classes) ||
+      magic != kProgramMagic || program.shape.dimensions < 1 || program.shape.classes < 0) {
+    return absl::InvalidArgumentError("this is not a program: the archive has no graph");
+  }
+  program.weights = ReadNumbers(in);
+  BIF_RETURN_IF_ERROR(CheckWeights(program.weights, program.shape));
+  return program;
+}
+
+absl::StatusOr<std::vector<float>> WeightsOf(const ParsedProgram& program,
+                                             const engine::WeightsSource& source) {
+  if (source.safetensors_paths.empty()) return program.weights;
+  BIF_ASSIGN_OR_RETURN(const std::string text, ReadFile(source.safetensors_paths[0]));
+  std::istringstream in(text);
+  std::string magic;
+  if (!(in >> magic) || magic != kWeightsMagic)
+    return absl::InvalidArgumentError("this is not a weights file");
+  std::vector<float> weights = ReadNumbers(in);
+  BIF_RETURN_IF_ERROR(CheckWeights(weights, program.shape));
+  return weights;
+}
+
+engine::ProgramInfo InfoOf(const FakeShape& shape, LossKind loss) {
+  engine::ProgramInfo info;
+  info.columns.push_back({"features", DType::kFloat32, {shape.dimensions}});
+  info.columns.push_back(
+      {"target", loss == LossKind::kCrossEntropy ? DType::kInt64 : DType::kFloat32, {}});
+  const int64_t front = (shape.elements() + 1) / 2;
+  info.parameters.push_back({"front", {front}, front});
+  if (shape.elements() > front)
+    info.parameters.push_back({"back", {shape.elements() - front}, shape.elements() - front});
+  info.classes = shape.classes;
+  info.nodes = 1;
+  return info;
+}
+
+// Position of each moving element in the flat vector of all parameters.
+std::vector<int64_t> FlatPositions(const engine::ProgramInfo& info, const MovingSet& moving) {
+  std::vector<int64_t> positions(moving.elements);
+  for (const engine::MovingRange& range : moving.ranges) {
+    int64_t offset = 0;
+    for (int64_t p = 0; p < range.parameter; ++p) offset += info.parameters[p].elements;
+    for (int64_t i = 0; i < range.elements; ++i) positions[range.begin + i] = offset + i;
+  }
+  return positions;
+}
+
+class FakeChains : public engine::ChainGroup {
+ public:
+  FakeChains(std::shared_ptr<FakeEngineHooks> hooks, const FakeShape& shape,
+             std::vector<float> anchor, std::vector<int64_t> positions,
+             const engine::SamplerSettings& settings, const FakeData& train, uint32_t first_chain,
+             uint32_t count)
+      : hooks_(std::move(hooks)),
+        shape_(shape),
+        anchor_(std::move(anchor)),
+        positions_(std::move(positions)),
+        settings_(settings),
+        train_(train) {
+    for (const int64_t position : positions_) moving_anchor_.push_back(anchor_[position]);
+    for (uint32_t c = 0; c < count; ++c) {
+      Chain chain{first_chain + c,
+                  moving_anchor_,
+                  {},
+                  engine::BatchOrderOf(settings, train.rows(), first_chain + c)};
+      if (settings.algorithm == engine::Algorithm::kRmspropSgld)
+        chain.second_moments.assign(positions_.size(), 0);
+      chains_.push_back(std::move(chain));
+    }
+  }
+
+  absl::Status Restore(const std::vector<ChainSnapshot>& snapshots) {
+    if (snapshots.empty()) return absl::OkStatus();
+    if (snapshots.size() != chains_.size())
+      return absl::InvalidArgumentError("one snapshot a chain is needed");
+    for (size_t c = 0; c < chains_.size(); ++c) {
+      const ChainSnapshot& snapshot = snapshots[c];
+      if (snapshot.chain != chains_[c].index || snapshot.weights.size() != positions_.size() ||
+          snapshot.second_moments.size() != chains_[c].second_moments.size() ||
+          snapshot.step != snapshots[0].step) {
+        return absl::InvalidArgumentError("a snapshot is of another run");
+      }
+      chains_[c].weights = snapshot.weights;
+      chains_[c].second_moments = snapshot.second_moments;
+    }
+    step_ = snapshots[0].step;
+    return absl::OkStatus();
+  }
+
+  uint64_t step() const override { return step_; }
+
+  absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) override {
+    const int64_t call = ++hooks_->advance_calls;
+    if (hooks_->on_advance) BIF_RETURN_IF_ERROR(hooks_->on_advance(call));
+    std::vector<ChainReport> reports;
+    for (Chain& chain : chains_) {
+      double sum = 0;
+      for (uint64_t s = 0; s < steps && chain.reason.empty(); ++s) sum += Step(chain, step_ + s);
+      reports.push_back(
+          {chain.index, sum / static_cast<double>(steps), !chain.reason.empty(), chain.reason});
+    }
+    step_ += steps;
+    return reports;
+  }
+
+  absl::Status ReadDelta(size_t position, absl::Span<float> delta) override {
+    if (position >= chains_.size() || delta.size() != positions_.size()) {
+      return absl::InvalidArgumentError("no such chain, or a delta of another length");
+    }
+    for (size_t i = 0; i < delta.size(); ++i)
+      delta[i] = chains_[position].weights[i] - moving_anchor_[i];
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ChainSnapshot> Snapshot(size_t position) override {
+    if (position >= chains_.size()) return absl::InvalidArgumentError("no such chain");
+    const Chain& chain = chains_[position];
+    return ChainSnapshot{chain.index, step_, chain.weights, chain.second_moments};
+  }
+
+ private:
+  struct Chain {
+    uint32_t index;
+    std::vector<float> weights;  // of the moving elements
+    std::vector<float> second_moments;
+    engine::BatchOrderOf batches;
+    std::string reason;  // why it diverged
+  };
+
+  // The batch's mean loss before the step.
+  double Step(Chain& chain, uint64_t step) {
+    std::vector<float> all = anchor_;
+    for (size_t i = 0; i < positions_.size(); ++i) all[positions_[i]] = chain.weights[i];
+    std::vector<double> gradient(all.size(), 0);
+    const absl::Span<const uint32_t> batch = chain.batches.Batch(step);
+    const double scale = 1.0 / static_cast<double>(batch.size());
+    double loss = 0;
+    for (const uint32_t row : batch)
+      loss += scale * AddFakeGradient(shape_, all, train_, row, scale, absl::MakeSpan(gradient));
+    if (hooks_->loss_is_nan && hooks_->loss_is_nan(chain.index, step))
+      loss = std::numeric_limits<double>::quiet_NaN();
+    if (!std::isfinite(loss)) {
+      chain.reason = absl::StrCat("the loss was not finite at step ", step);
+      return loss;
+    }
+    std::vector<float> moving_gradient;
+    for (const int64_t position : positions_)
+      moving_gradient.push_back(static_cast<float>(gradient[position]));
+    const engine::RandomBlocks noise(settings_.seed, chain.index, step,
+                                     engine::RandomStream::kNoise);
+    if (!StepRanges(chain, moving_gradient, noise)) {
+      chain.reason = absl::StrCat("the weights were not finite after step ", step);
+    }
+    return loss;
+  }
+
+  // Stretches of consecutive positions, as the noise of an element depends on its position.
+  bool StepRanges(Chain& chain, const std::vector<float>& gradient,
+                  const engine::RandomBlocks& noise) {
+    const engine::StepRule rule = engine::StepRule::Of(settings_);
+    bool finite = true;
+    for (size_t begin = 0, end = 0; begin < positions_.size(); begin = end) {
+      end = begin + 1;
+      while (end < positions_.size() && positions_[end] == positions_[end - 1] + 1) ++end;
+      const size_t length = end - begin;
+      absl::Span<float> moments = absl::MakeSpan(chain.second_moments);
+      if (!moments.empty()) moments = moments.subspan(begin, length);
+      finite &= engine::SamplerStepWithNoise(
+          rule, noise, positions_[begin], absl::MakeSpan(gradient).subspan(begin, length),
+          absl::MakeConstSpan(moving_anchor_).subspan(begin, length),
+          absl::MakeSpan(chain.weights).subspan(begin, length), moments);
+    }
+    return finite;
+  }
+
+  const std::shared_ptr<FakeEngineHooks> hooks_;
+  const FakeShape shape_;
+  const std::vector<float> anchor_;
+  const std::vector<int64_t> positions_;
+  std::vector<float> moving_anchor_;
+  const engine::SamplerSettings settings_;
+  const FakeData& train_;
+  std::vector<Chain> chains_;
+  uint64_t step_ = 0;
+};
+
+class FakeModel : public engine::Model {
+ public:
+  FakeModel(std::shared_ptr<FakeEngineHooks> hooks, FakeShape shape, LossKind loss,
+            std::vector<float> weights)
+      : hooks_(std::move(hooks)),
+        shape_(shape),
+        info_(InfoOf(shape, loss)),
+        anchor_(std::move(weights)) {}
+
+  const engine::ProgramInfo& info() const override { return info_; }
+
+  absl::StatusOr<std::unique_ptr<ResidentRows>> Upload(const SampleBatch& batch) override {
+    const Column* features = batch.Find("features");
+    const Column* target = batch.Find("target");
+    if (features == nullptr || target == nullptr || !(features->spec == info_.columns[0]) ||
+        !(target->spec == info_.columns[1])) {
+      return absl::InvalidArgumentError("the columns features and target are needed");
+    }
+    auto data = std::make_unique<FakeData>();
+    data->dimensions = shape_.dimensions;
+    data->features.resize(batch.rows * shape_.dimensions);
+    std::memcpy(data->features.data(), features->data.data(), features->data.size());
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      BIF_ASSIGN_OR_RETURN(const double value, TargetOf(*target, row));
+      data->targets.push_back(value);
+    }
+    return data;
+  }
+
+  absl::StatusOr<std::unique_ptr<engine::ChainGroup>> StartChains(
+      const engine::SamplerSettings& settings, const MovingSet& moving,
+      const engine::ExecutionPlan&, const ResidentRows& train, uint32_t first_chain, uint32_t count,
+      const std::vector<ChainSnapshot>& snapshots) override {
+    auto chains = std::make_unique<FakeChains>(
+        hooks_, shape_, anchor_, FlatPositions(info_, moving), settings,
+        static_cast<const FakeData&>(train), first_chain, count);
+    BIF_RETURN_IF_ERROR(chains->Restore(snapshots));
+    return chains;
+  }
+
+  absl::StatusOr<engine::ExecutionPlan> Tune(const engine::SamplerSettings&, const MovingSet&,
+                                             const ResidentRows&) override {
+    return engine::ExecutionPlan{hooks_->batched_chains, 64};
+  }
+
+  absl::Status Observe(const MovingSet& moving, absl::Span<const absl::Span<const float>> deltas,
+                       const ResidentRows& rows, int64_t first_row, int64_t row_count,
+                       const engine::Observable& observable, const engine::ExecutionPlan&,
+                       absl::Span<float> values) override {
+    const int64_t call = ++hooks_->observe_calls;
+    if (hooks_->on_observe) BIF_RETURN_IF_ERROR(hooks_->on_observe(call));
+    hooks_->observed_rows += row_count * static_cast<int64_t>(deltas.size());
+    if (first_row < 0 || row_count < 0 || first_row + row_count > rows.rows() ||
+        static_cast<int64_t>(values.size()) != row_count * static_cast<int64_t>(deltas.size())) {
+      return absl::InvalidArgumentError("rows or values out of range");
+    }
+    const auto& data = static_cast<const FakeData&>(rows);
+    const std::vector<int64_t> positions = FlatPositions(info_, moving);
+    for (size_t d = 0; d < deltas.size(); ++d) {
+      std::vector<float> weights = anchor_;
+      for (size_t i = 0; i < deltas[d].size(); ++i) weights[positions[i]] += deltas[d][i];
+      for (int64_t r = 0; r < row_count; ++r) {
+        BIF_ASSIGN_OR_RETURN(const double value,
+                             FakeObservable(shape_, weights, data, first_row + r, observable));
+        values[d * row_count + r] = static_cast<float>(value);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<double> TargetOf(const Column& target, int64_t row) const {
+    if (shape_.classes == 0) {
+      float value;
+      std::memcpy(&value, target.data.data() + row * sizeof(value), sizeof(value));
+      return value;
+    }
+    int64_t label;
+    std::memcpy(&label, target.data.data() + row * sizeof(label), sizeof(label));
+    if (label < 0 || label >= shape_.classes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "row ", row, " has label ", label, "; the program has ", shape_.classes, " classes"));
+    }
+    return static_cast<double>(label);
+  }
+
+  const std::shared_ptr<FakeEngineHooks> hooks_;
+  const FakeShape shape_;
+  const engine::ProgramInfo info_;
+  const std::vector<float> anchor_;
+};
+
+}  // namespace
+
+FakeEngine::FakeEngine()
+    : info_{"cpu", "fake engine 1", 1}, hooks_(std::make_shared<FakeEngineHooks>()) {}
+
+absl::StatusOr<engine::ProgramInfo> FakeEngine::InspectProgram(
+    const engine::ProgramSource& source) {
+  BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
+  if ((source.loss == LossKind::kCrossEntropy) != (program.shape.classes > 0)) {
+    return absl::InvalidArgumentError("the loss does not fit the program's output");
+  }
+  return InfoOf(program.shape, source.loss);
+}
+
+absl::StatusOr<std::string> FakeEngine::InspectWeights(const engine::ProgramSource& source,
+                                                       const engine::WeightsSource& weights) {
+  BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
+  BIF_ASSIGN_OR_RETURN(const std::vector<float> values, WeightsOf(program, weights));
+  for (const float value : values) {
+    if (!std::isfinite(value)) return absl::InvalidArgumentError("a weight is not finite");
+  }
+  return ToHex(
+      Sha256Of({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}));
+}
+
+absl::StatusOr<std::unique_ptr<engine::Model>> FakeEngine::LoadModel(
+    const engine::ProgramSource& source, const engine::WeightsSource& weights) {
+  const int64_t call = ++hooks_->models_loaded;
+  if (hooks_->on_load) BIF_RETURN_IF_ERROR(hooks_->on_load(call));
+  BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
+  BIF_ASSIGN_OR_RETURN(std::vector<float> values, WeightsOf(program, weights));
+  return std::make_unique<FakeModel>(hooks_, program.shape, source.loss, std::move(values));
+}
+
+int64_t FakeEngine::EstimateDeviceBytes(const engine::ProgramInfo&, const MovingSet&,
+                                        const engine::SamplerSettings&, int64_t) const {
+  return hooks_->device_bytes;
+}
+
+std::string FakeProgramFile(int64_t features, int64_t classes, const std::vector<float>& weights) {
+  return absl::StrCat(kProgramMagic, " ", features, " ", classes, "\n", absl::StrJoin(weights, " "),
+                      "\n");
+}
+
+std::string FakeWeightsFile(const std::vector<float>& weights) {
+  return absl::StrCat(kWeightsMagic, "\n", absl::StrJoin(weights, " "), "\n");
+}
+
+engine::ProgramSource FakeProgram(const std::string& path, LossKind loss) {
+  return {path, loss, "target", {{"features", "features", {}, {}}}};
+}
+
+namespace {
+
+template <typename Target>
+SampleBatch Rows(const std::vector<float>& features, const std::vector<Target>& targets,
+                 DType target_dtype) {
+  SampleBatch batch;
+  batch.rows = static_cast<int64_t>(targets.size());
+  const int64_t dimensions =
+      batch.rows == 0 ? 1 : static_cast<int64_t>(features.size()) / batch.rows;
+  const auto* feature_bytes = reinterpret_cast<const std::byte*>(features.data());
+  const auto* target_bytes = reinterpret_cast<const std::byte*>(targets.data());
+  batch.columns.push_back({{"features", DType::kFloat32, {dimensions}},
+                           {feature_bytes, feature_bytes + features.size() * sizeof(float)}});
+  batch.columns.push_back({{"target", target_dtype, {}},
+                           {target_bytes, target_bytes + targets.size() * sizeof(Target)}});
+  return batch;
+}
+
+}  // namespace
+
+SampleBatch FakeRows(const std::vector<float>& features, const std::vector<float>& targets) {
+  return Rows(features, targets, DType::kFloat32);
+}
+SampleBatch FakeLabelledRows(const std::vector<float>& features,
+                             const std::vector<int64_t>& labels) {
+  return Rows(features, labels, DType::kInt64);
+}
+
+}  // namespace bif::testing
