@@ -1,4 +1,5 @@
-// Fixed-width big-endian numbers in keys: RocksDB compares keys as bytes, and so they sort as numbers.
+// Fixed-width big-endian numbers in keys: RocksDB compares keys as bytes, and so they sort as
+// numbers.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +25,8 @@ Unsigned ReadBigEndian(std::string_view bytes, size_t offset) {
   return value;
 }
 
-// The first key after all that begin with `prefix`. The first byte is a RecordKind or a number's high byte, never 0xff
-// all along, so there is one.
+// The first key after all that begin with `prefix`. The first byte is a RecordKind or a number's
+// high byte, never 0xff all along, so there is one.
 inline std::string PrefixEnd(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
   if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);

@@ -14,12 +14,13 @@ class BlobStore {
  public:
   virtual ~BlobStore() = default;
 
-  // Bytes that arrive in chunks. Dropped before Finish, it leaves nothing behind. Thread-compatible.
+  // Bytes that arrive in chunks. Dropped before Finish, it leaves nothing behind.
+  // Thread-compatible.
   class Writer {
    public:
     virtual ~Writer() = default;
     virtual absl::Status Append(std::string_view bytes) = 0;
-    virtual absl::StatusOr<std::string> Finish() = 0;  // the blob's SHA-256 in hex; durable
+    virtual absl::StatusOr<std::string> Finish() = 0;       // the blob's SHA-256 in hex; durable
     virtual const std::string& temporary_path() const = 0;  // to look at the file before Finish
   };
   virtual absl::StatusOr<std::unique_ptr<Writer>> NewBlob() = 0;

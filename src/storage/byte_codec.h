@@ -1,5 +1,5 @@
-// Little-endian fields of the values and files that this folder writes. The reader never steps past the end: a short
-// input turns it into a failed one, to be asked once at the end.
+// Little-endian fields of the values and files that this folder writes. The reader never steps past
+// the end: a short input turns it into a failed one, to be asked once at the end.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,8 @@
 
 namespace bif::storage {
 
-static_assert(std::endian::native == std::endian::little, "files and values are copied as little-endian numbers");
+static_assert(std::endian::native == std::endian::little,
+              "files and values are copied as little-endian numbers");
 
 class ByteWriter {
  public:

@@ -27,7 +27,8 @@ Bytes ZipLow(Bytes a, Bytes b) {
   return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 Bytes ZipHigh(Bytes a, Bytes b) {
-  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                 31);
 }
 
 }  // namespace
@@ -38,8 +39,8 @@ void SplitPlanes(const float* values, size_t count, const std::array<char*, 4>& 
   for (; i + 16 <= count; i += 16) {
     Bytes a = Load<Bytes>(bytes + 4 * i), b = Load<Bytes>(bytes + 4 * i + 16);
     Bytes c = Load<Bytes>(bytes + 4 * i + 32), d = Load<Bytes>(bytes + 4 * i + 48);
-    // Zipping halves of a sequence is a perfect shuffle of its index bits; four of them turn (element, byte) of 64 bytes
-    // into (byte, element).
+    // Zipping halves of a sequence is a perfect shuffle of its index bits; four of them turn
+    // (element, byte) of 64 bytes into (byte, element).
     for (int round = 0; round < 4; ++round) {
       const Bytes p = ZipLow(a, c), q = ZipHigh(a, c), r = ZipLow(b, d), s = ZipHigh(b, d);
       a = p, b = q, c = r, d = s;
@@ -56,8 +57,7 @@ void SplitPlanes(const float* values, size_t count, const std::array<char*, 4>& 
 
 void JoinPlanes(const std::array<const char*, 4>& planes, size_t count, float* values) {
   char* bytes = reinterpret_cast<char*>(values);
-  size_t i = 0;
-  for (; i + 16 <= count; i += 16) {
+  const auto join_sixteen = [&](size_t i) {
     const Bytes a = Load<Bytes>(planes[0] + i), b = Load<Bytes>(planes[1] + i);
     const Bytes c = Load<Bytes>(planes[2] + i), d = Load<Bytes>(planes[3] + i);
     const Bytes ac_low = ZipLow(a, c), ac_high = ZipHigh(a, c);
@@ -66,7 +66,12 @@ void JoinPlanes(const std::array<const char*, 4>& planes, size_t count, float* v
     Store(bytes + 4 * i + 16, ZipHigh(ac_low, bd_low));
     Store(bytes + 4 * i + 32, ZipLow(ac_high, bd_high));
     Store(bytes + 4 * i + 48, ZipHigh(ac_high, bd_high));
-  }
+  };
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) join_sixteen(i);
+  if (i == count) return;
+  if (count >= 16)
+    return join_sixteen(count - 16);  // overlaps what is done: rows of 24 or 40 have no slow rest
   for (; i < count; ++i) {
     for (size_t p = 0; p < 4; ++p) bytes[4 * i + p] = planes[p][i];
   }
@@ -79,8 +84,10 @@ void TransposeToRows(const float* values, size_t stride, size_t rows, size_t col
       const float* from = values + c * stride + r;
       const Floats a = Load<Floats>(from), b = Load<Floats>(from + stride);
       const Floats e = Load<Floats>(from + 2 * stride), f = Load<Floats>(from + 3 * stride);
-      const Floats ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      const Floats ef_low = __builtin_shufflevector(e, f, 0, 4, 1, 5), ef_high = __builtin_shufflevector(e, f, 2, 6, 3, 7);
+      const Floats ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+                   ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Floats ef_low = __builtin_shufflevector(e, f, 0, 4, 1, 5),
+                   ef_high = __builtin_shufflevector(e, f, 2, 6, 3, 7);
       float* to = out + r * columns + c;
       Store(to, __builtin_shufflevector(ab_low, ef_low, 0, 1, 4, 5));
       Store(to + columns, __builtin_shufflevector(ab_low, ef_low, 2, 3, 6, 7));

@@ -1,4 +1,5 @@
-// Splits floats into four planes of bytes and puts them together again, sixteen at a time. Thread-safe.
+// Splits floats into four planes of bytes and puts them together again, sixteen at a time.
+// Thread-safe.
 #pragma once
 
 #include <array>

@@ -36,8 +36,7 @@ RecordKey HeaderKey() { return KindPrefix(RecordKind::kHeader); }
 
 RecordKey RequestIdKey(const std::string& tenant, const std::string& request_id) {
   // The length keeps ("a", "bc") and ("ab", "c") apart.
-  RecordKey key =
-      NumberKey(RecordKind::kRequestId, static_cast<uint32_t>(tenant.size()));
+  RecordKey key = NumberKey(RecordKind::kRequestId, static_cast<uint32_t>(tenant.size()));
   key.bytes += tenant;
   key.bytes += request_id;
   return key;

@@ -1,8 +1,9 @@
-// The only truth about what exists. Small typed records (proto/bif/storage/v1) in RocksDB; files and tiles count for
-// nothing until the catalog names them.
+// The only truth about what exists. Small typed records (proto/bif/storage/v1) in RocksDB; files
+// and tiles count for nothing until the catalog names them.
 //
-// Thread-safe. A commit is one synced write: after OK it survives kill -9 and power loss, and readers see all of it or
-// nothing. Reads give NOT_FOUND for a missing record and DATA_LOSS for one that cannot be read.
+// Thread-safe. A commit is one synced write: after OK it survives kill -9 and power loss, and
+// readers see all of it or nothing. Reads give NOT_FOUND for a missing record and DATA_LOSS for one
+// that cannot be read.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ enum class RecordKind : uint8_t {
   kDeletedRows = 14,   // dataset number, chunk of 65,536 ordinals -> bitmap; written by SampleStore
 };
 
-// A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the functions below.
+// A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the
+// functions below.
 struct RecordKey {
   std::string bytes;
 };
@@ -48,7 +50,8 @@ RecordKey CheckpointKey(const std::string& digest);
 RecordKey DatasetKey(const std::string& id);
 RecordKey PosteriorKey(const std::string& key);
 RecordKey DrawKey(uint64_t posterior_number, uint32_t chain, uint32_t draw);
-RecordKey TraceExtentKey(uint64_t posterior_number, uint32_t array, uint32_t dataset_number, uint32_t first_slot);
+RecordKey TraceExtentKey(uint64_t posterior_number, uint32_t array, uint32_t dataset_number,
+                         uint32_t first_slot);
 RecordKey OperationKey(const std::string& id);
 RecordKey RequestIdKey(const std::string& tenant, const std::string& request_id);
 RecordKey SampleIndexKey(uint32_t dataset_number, const std::string& sample_id);
@@ -81,7 +84,8 @@ class WriteSet {
     std::string value;
   };
   const std::vector<Change>& changes() const { return changes_; }
-  // The last Put or Delete of exactly this key, nullptr if there is none. DeletePrefix is not looked at.
+  // The last Put or Delete of exactly this key, nullptr if there is none. DeletePrefix is not
+  // looked at.
   const Change* Find(const RecordKey& key) const;
 
  private:
@@ -98,13 +102,13 @@ class Catalog {
   virtual absl::StatusOr<std::string> GetBytes(const RecordKey& key) = 0;
   virtual absl::StatusOr<uint32_t> GetU32(const RecordKey& key) = 0;
   // Many at once; a missing one is nullopt. For id and digest look-ups.
-  virtual absl::StatusOr<std::vector<std::optional<uint32_t>>> GetU32s(const std::vector<RecordKey>& keys) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<uint32_t>>> GetU32s(
+      const std::vector<RecordKey>& keys) = 0;
 
-  // Records below `prefix` in key order, from the first key after `after` (empty: the beginning), at most `limit`
-  // (0: all). Keys come with the prefix cut off, and `after` is such a key.
-  virtual absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ScanBytes(const RecordKey& prefix,
-                                                                                    const std::string& after,
-                                                                                    size_t limit) = 0;
+  // Records below `prefix` in key order, from the first key after `after` (empty: the beginning),
+  // at most `limit` (0: all). Keys come with the prefix cut off, and `after` is such a key.
+  virtual absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ScanBytes(
+      const RecordKey& prefix, const std::string& after, size_t limit) = 0;
 
   // The next value of a persistent counter (1, 2, ...), already on disk: "dataset", "posterior".
   virtual absl::StatusOr<uint64_t> NextNumber(const std::string& counter) = 0;
@@ -119,7 +123,8 @@ class Catalog {
   }
 
   template <typename Record>
-  absl::StatusOr<std::vector<std::pair<std::string, Record>>> Scan(const RecordKey& prefix, const std::string& after = "",
+  absl::StatusOr<std::vector<std::pair<std::string, Record>>> Scan(const RecordKey& prefix,
+                                                                   const std::string& after = "",
                                                                    size_t limit = 0) {
     auto rows = ScanBytes(prefix, after, limit);
     if (!rows.ok()) return rows.status();

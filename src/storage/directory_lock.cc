@@ -21,15 +21,16 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Take(const std::st
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock", path);
     const absl::StatusOr<std::string> holder = ReadFile(path);
-    return WithReason(
-        absl::FailedPreconditionError(absl::StrCat(
-            directory, " is in use by process ", holder.ok() ? absl::StripAsciiWhitespace(*holder) : "unknown",
-            ": stop that one, or choose another data directory")),
-        "DATA_DIRECTORY_IN_USE");
+    return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                          directory, " is in use by process ",
+                          holder.ok() ? absl::StripAsciiWhitespace(*holder) : "unknown",
+                          ": stop that one, or choose another data directory")),
+                      "DATA_DIRECTORY_IN_USE");
   }
   const std::string pid = absl::StrCat(::getpid(), "\n");
   // Only a hint for the message above: the lock is the kernel's.
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) return ErrnoStatus(errno, "write", path);
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
+    return ErrnoStatus(errno, "write", path);
   return lock;
 }
 

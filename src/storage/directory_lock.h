@@ -1,4 +1,5 @@
-// One daemon a data directory. Held as long as the object lives, and given back by the kernel however the process ends.
+// One daemon a data directory. Held as long as the object lives, and given back by the kernel
+// however the process ends.
 #pragma once
 
 #include <memory>

@@ -23,7 +23,8 @@ Number NumberAt(std::string_view bytes, size_t offset) {
 }
 
 absl::Status Damaged(const std::string& name, std::string_view what) {
-  return absl::DataLossError(absl::StrCat(name, " is damaged: ", absl::string_view(what.data(), what.size())));
+  return absl::DataLossError(
+      absl::StrCat(name, " is damaged: ", absl::string_view(what.data(), what.size())));
 }
 
 }  // namespace
@@ -46,8 +47,8 @@ std::string EncodeFrameHeader(const FrameHeader& header, std::string_view payloa
   return out.Take();
 }
 
-absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes, FrameHeader::Kind kind, uint64_t posterior,
-                                              const std::string& name) {
+absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes, FrameHeader::Kind kind,
+                                              uint64_t posterior, const std::string& name) {
   if (bytes.size() < kFrameHeaderBytes) return Damaged(name, "it is cut off");
   bytes = bytes.substr(0, kFrameHeaderBytes);
   ByteReader in(bytes);
@@ -65,16 +66,19 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes, FrameHeade
   header.payload_bytes = in.Get<uint64_t>();
   if (magic != kMagic) return Damaged(name, "wrong magic number");
   if (version != kVersion) return Damaged(name, absl::StrCat("unknown version ", version));
-  if (NumberAt<uint64_t>(bytes, kHeaderChecksumOffset) != Checksum(bytes.substr(0, kHeaderChecksumOffset))) {
+  if (NumberAt<uint64_t>(bytes, kHeaderChecksumOffset) !=
+      Checksum(bytes.substr(0, kHeaderChecksumOffset))) {
     return Damaged(name, "wrong checksum of a header");
   }
   if (header.kind != kind || header.posterior != posterior) {
-    return Damaged(name, absl::StrCat("it belongs to posterior ", header.posterior, ", kind ", header.kind));
+    return Damaged(
+        name, absl::StrCat("it belongs to posterior ", header.posterior, ", kind ", header.kind));
   }
   return header;
 }
 
-absl::Status CheckPayload(std::string_view header_bytes, std::string_view payload, const std::string& name) {
+absl::Status CheckPayload(std::string_view header_bytes, std::string_view payload,
+                          const std::string& name) {
   if (NumberAt<uint64_t>(header_bytes, kPayloadChecksumOffset) != Checksum(payload)) {
     return Damaged(name, "wrong checksum");
   }
@@ -85,6 +89,8 @@ std::string DrawFileName(uint32_t chain, uint32_t first_draw, uint32_t end_draw)
   return absl::StrFormat("c%04d-d%08d-%08d.draws", chain, first_draw, end_draw);
 }
 
-std::string StateFileName(uint32_t chain, uint64_t step) { return absl::StrFormat("c%04d-s%012d.state", chain, step); }
+std::string StateFileName(uint32_t chain, uint64_t step) {
+  return absl::StrFormat("c%04d-s%012d.state", chain, step);
+}
 
 }  // namespace bif::storage

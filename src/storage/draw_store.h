@@ -1,8 +1,9 @@
 // Files of encoded draws and of chain states, below draws/<posterior number>/.
 //
-// A file is written to a temporary name, synced, renamed without replacing, and its directory synced, before its
-// FileRecord is returned; it exists for readers once the catalog names it. Start-up sweeps what no record names. Contents
-// are checksummed; a mismatch is DATA_LOSS and names the file.
+// A file is written to a temporary name, synced, renamed without replacing, and its directory
+// synced, before its FileRecord is returned; it exists for readers once the catalog names it.
+// Start-up sweeps what no record names. Contents are checksummed; a mismatch is DATA_LOSS and names
+// the file.
 //
 // Thread-safe.
 #pragma once
@@ -29,10 +30,13 @@ class DrawStore {
  public:
   virtual ~DrawStore() = default;
 
-  // Writes consecutive draws of one chain as one file; gives a record for each draw, to be committed under DrawKey.
-  virtual absl::StatusOr<std::vector<pb::DrawRecord>> WriteDraws(uint64_t posterior, uint32_t chain, uint32_t first_draw,
-                                                                 absl::Span<const EncodedDraw> draws) = 0;
-  virtual absl::StatusOr<EncodedDraw> ReadDraw(uint64_t posterior, const pb::DrawRecord& record) = 0;
+  // Writes consecutive draws of one chain as one file; gives a record for each draw, to be
+  // committed under DrawKey.
+  virtual absl::StatusOr<std::vector<pb::DrawRecord>> WriteDraws(
+      uint64_t posterior, uint32_t chain, uint32_t first_draw,
+      absl::Span<const EncodedDraw> draws) = 0;
+  virtual absl::StatusOr<EncodedDraw> ReadDraw(uint64_t posterior,
+                                               const pb::DrawRecord& record) = 0;
 
   // A chain state: exact weights and second moments after `step` steps.
   struct State {
@@ -40,7 +44,8 @@ class DrawStore {
     std::vector<float> weights;
     std::vector<float> second_moments;
   };
-  virtual absl::StatusOr<pb::FileRecord> WriteState(uint64_t posterior, uint32_t chain, const State& state) = 0;
+  virtual absl::StatusOr<pb::FileRecord> WriteState(uint64_t posterior, uint32_t chain,
+                                                    const State& state) = 0;
   virtual absl::StatusOr<State> ReadState(uint64_t posterior, const pb::FileRecord& record) = 0;
 
   virtual absl::StatusOr<int64_t> DiskBytes(uint64_t posterior) = 0;

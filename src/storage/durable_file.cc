@@ -12,9 +12,11 @@
 
 namespace bif::storage {
 
-absl::StatusOr<std::unique_ptr<DurableFile>> DurableFile::Create(const std::string& temporary_directory) {
+absl::StatusOr<std::unique_ptr<DurableFile>> DurableFile::Create(
+    const std::string& temporary_directory) {
   static std::atomic<uint64_t> counter = 0;
-  std::string path = absl::StrCat(temporary_directory, "/", ::getpid(), "-", counter.fetch_add(1), ".part");
+  std::string path =
+      absl::StrCat(temporary_directory, "/", ::getpid(), "-", counter.fetch_add(1), ".part");
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoStatus(errno, "create", path);
   return std::unique_ptr<DurableFile>(new DurableFile(fd, std::move(path)));

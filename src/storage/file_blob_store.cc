@@ -18,7 +18,8 @@ namespace bif::storage {
 
 class FileBlobStore::FileWriter : public BlobStore::Writer {
  public:
-  FileWriter(FileBlobStore& store, std::unique_ptr<DurableFile> file) : store_(store), file_(std::move(file)) {}
+  FileWriter(FileBlobStore& store, std::unique_ptr<DurableFile> file)
+      : store_(store), file_(std::move(file)) {}
 
   absl::Status Append(std::string_view bytes) override {
     digest_.Update(bytes);
@@ -28,7 +29,8 @@ class FileBlobStore::FileWriter : public BlobStore::Writer {
   absl::StatusOr<std::string> Finish() override {
     const std::string digest = ToHex(digest_.Finish());
     const std::string path = store_.PathOf(digest);
-    if (::chmod(file_->path().c_str(), 0444) != 0) return ErrnoStatus(errno, "make read-only", file_->path());
+    if (::chmod(file_->path().c_str(), 0444) != 0)
+      return ErrnoStatus(errno, "make read-only", file_->path());
     absl::Status published = file_->Publish(path);
     if (absl::IsAlreadyExists(published)) {
       if (store_.Verify(digest).ok()) return digest;  // the same bytes are there
@@ -73,13 +75,17 @@ absl::Status FileBlobStore::Verify(const std::string& digest_hex) {
   const std::string path = PathOf(digest_hex);
   BIF_ASSIGN_OR_RETURN(const Digest digest, DigestFile(path));
   if (ToHex(digest) == digest_hex) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, " is damaged: its bytes have another SHA-256; upload it again"));
+  return absl::DataLossError(
+      absl::StrCat(path, " is damaged: its bytes have another SHA-256; upload it again"));
 }
 
-std::string FileBlobStore::PathOf(const std::string& digest_hex) const { return absl::StrCat(root_, "/", digest_hex); }
+std::string FileBlobStore::PathOf(const std::string& digest_hex) const {
+  return absl::StrCat(root_, "/", digest_hex);
+}
 
 absl::Status FileBlobStore::Delete(const std::string& digest_hex) {
-  BIF_RETURN_IF_ERROR(DigestFromHex(digest_hex).status());  // nothing but a blob can be removed this way
+  BIF_RETURN_IF_ERROR(
+      DigestFromHex(digest_hex).status());  // nothing but a blob can be removed this way
   return RemoveFile(PathOf(digest_hex));
 }
 

@@ -1,11 +1,10 @@
 #include "src/storage/file_draw_store.h"
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <cerrno>
 #include <memory>
@@ -23,11 +22,14 @@ namespace bif::storage {
 namespace {
 
 absl::Status Damaged(const std::string& path, std::string_view what) {
-  return absl::DataLossError(absl::StrCat(path, " is damaged: ", absl::string_view(what.data(), what.size())));
+  return absl::DataLossError(
+      absl::StrCat(path, " is damaged: ", absl::string_view(what.data(), what.size())));
 }
 
-// Fills all pieces from `offset` on, without a copy in between. A file that is too short is DATA_LOSS.
-absl::Status ReadExactly(int fd, uint64_t offset, absl::Span<const iovec> pieces, const std::string& path) {
+// Fills all pieces from `offset` on, without a copy in between. A file that is too short is
+// DATA_LOSS.
+absl::Status ReadExactly(int fd, uint64_t offset, absl::Span<const iovec> pieces,
+                         const std::string& path) {
   for (iovec piece : pieces) {
     while (piece.iov_len > 0) {
       const ssize_t got = ::pread(fd, piece.iov_base, piece.iov_len, static_cast<off_t>(offset));
@@ -72,12 +74,14 @@ class FileDrawStore::FrameFile {
   absl::Status AppendFrame(const FrameHeader& header, std::string_view payload) {
     BIF_RETURN_IF_ERROR(Append(EncodeFrameHeader(header, payload)));
     BIF_RETURN_IF_ERROR(Append(payload));
-    return Append(std::string(FrameBytes(payload.size()) - kFrameHeaderBytes - payload.size(), '\0'));
+    return Append(
+        std::string(FrameBytes(payload.size()) - kFrameHeaderBytes - payload.size(), '\0'));
   }
 
-  // Gives the file its name. One that has it already was left by a crash or a failed commit, unless the catalog names it.
-  absl::StatusOr<pb::FileRecord> Publish(Catalog& catalog, uint64_t posterior, const std::string& directory,
-                                         const std::string& name) {
+  // Gives the file its name. One that has it already was left by a crash or a failed commit, unless
+  // the catalog names it.
+  absl::StatusOr<pb::FileRecord> Publish(Catalog& catalog, uint64_t posterior,
+                                         const std::string& directory, const std::string& name) {
     const std::string path = absl::StrCat(directory, "/", name);
     absl::Status published = file_->Publish(path);
     if (absl::IsAlreadyExists(published)) {
@@ -104,19 +108,22 @@ class FileDrawStore::FrameFile {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
 };
 
-std::string FileDrawStore::DirectoryOf(uint64_t posterior) const { return absl::StrCat(root_, "/", posterior); }
+std::string FileDrawStore::DirectoryOf(uint64_t posterior) const {
+  return absl::StrCat(root_, "/", posterior);
+}
 
 // Names come from the catalog; one that leads out of the folder is damage, not a file to touch.
-absl::StatusOr<std::string> FileDrawStore::PathOf(uint64_t posterior, const std::string& name) const {
+absl::StatusOr<std::string> FileDrawStore::PathOf(uint64_t posterior,
+                                                  const std::string& name) const {
   if (name.empty() || name[0] == '.' || absl::StrContains(name, '/')) {
-    return absl::DataLossError(absl::StrCat("posterior ", posterior, " has a file named '", name, "'"));
+    return absl::DataLossError(
+        absl::StrCat("posterior ", posterior, " has a file named '", name, "'"));
   }
   return absl::StrCat(DirectoryOf(posterior), "/", name);
 }
 
-absl::StatusOr<std::vector<pb::DrawRecord>> FileDrawStore::WriteDraws(uint64_t posterior, uint32_t chain,
-                                                                      uint32_t first_draw,
-                                                                      absl::Span<const EncodedDraw> draws) {
+absl::StatusOr<std::vector<pb::DrawRecord>> FileDrawStore::WriteDraws(
+    uint64_t posterior, uint32_t chain, uint32_t first_draw, absl::Span<const EncodedDraw> draws) {
   std::vector<pb::DrawRecord> records(draws.size());
   if (draws.empty()) return records;
   BIF_RETURN_IF_ERROR(MakeDirectories(DirectoryOf(posterior)));
@@ -125,33 +132,40 @@ absl::StatusOr<std::vector<pb::DrawRecord>> FileDrawStore::WriteDraws(uint64_t p
   for (size_t i = 0; i < draws.size(); ++i) {
     records[i].set_offset(file->offset());
     records[i].set_bytes(kFrameHeaderBytes + draws[i].payload.size());
-    const FrameHeader header = {FrameHeader::kDraw,    draws[i].codec, chain, posterior, first_draw + i,
-                                draws[i].elements, draws[i].payload.size()};
+    const FrameHeader header = {
+        FrameHeader::kDraw, draws[i].codec,         chain, posterior, first_draw + i,
+        draws[i].elements,  draws[i].payload.size()};
     BIF_RETURN_IF_ERROR(file->AppendFrame(header, draws[i].payload));
   }
-  const std::string name = DrawFileName(chain, first_draw, first_draw + static_cast<uint32_t>(draws.size()));
+  const std::string name =
+      DrawFileName(chain, first_draw, first_draw + static_cast<uint32_t>(draws.size()));
   BIF_ASSIGN_OR_RETURN(const pb::FileRecord published,
                        file->Publish(catalog_, posterior, DirectoryOf(posterior), name));
   for (pb::DrawRecord& record : records) *record.mutable_file() = published;
   return records;
 }
 
-absl::StatusOr<EncodedDraw> FileDrawStore::ReadDraw(uint64_t posterior, const pb::DrawRecord& record) {
+absl::StatusOr<EncodedDraw> FileDrawStore::ReadDraw(uint64_t posterior,
+                                                    const pb::DrawRecord& record) {
   BIF_ASSIGN_OR_RETURN(const std::string path, PathOf(posterior, record.file().name()));
   const std::string name = absl::StrCat(path, " at byte ", record.offset());
-  const bool fits = record.bytes() >= kFrameHeaderBytes && record.bytes() <= record.file().bytes() &&
+  const bool fits = record.bytes() >= kFrameHeaderBytes &&
+                    record.bytes() <= record.file().bytes() &&
                     record.offset() <= record.file().bytes() - record.bytes();
   if (!fits) return Damaged(name, "its catalog record reaches beyond the file");
   BIF_ASSIGN_OR_RETURN(const int fd, OpenForReading(path));
   absl::Cleanup close_fd = [fd] { ::close(fd); };
-  BIF_ASSIGN_OR_RETURN(const int64_t file_bytes, FileSize(path));  // before memory is taken for a file that is not there
-  if (static_cast<uint64_t>(file_bytes) != record.file().bytes()) return Damaged(path, "it is cut off");
+  BIF_ASSIGN_OR_RETURN(const int64_t file_bytes,
+                       FileSize(path));  // before memory is taken for a file that is not there
+  if (static_cast<uint64_t>(file_bytes) != record.file().bytes())
+    return Damaged(path, "it is cut off");
 
   char header_bytes[kFrameHeaderBytes];
   EncodedDraw draw;
   draw.payload.resize(record.bytes() - kFrameHeaderBytes);
   BIF_RETURN_IF_ERROR(ReadExactly(
-      fd, record.offset(), {{header_bytes, sizeof(header_bytes)}, {draw.payload.data(), draw.payload.size()}}, path));
+      fd, record.offset(),
+      {{header_bytes, sizeof(header_bytes)}, {draw.payload.data(), draw.payload.size()}}, path));
   const std::string_view header_view(header_bytes, sizeof(header_bytes));
   BIF_ASSIGN_OR_RETURN(const FrameHeader header,
                        DecodeFrameHeader(header_view, FrameHeader::kDraw, posterior, name));
@@ -162,23 +176,27 @@ absl::StatusOr<EncodedDraw> FileDrawStore::ReadDraw(uint64_t posterior, const pb
   return draw;
 }
 
-absl::StatusOr<pb::FileRecord> FileDrawStore::WriteState(uint64_t posterior, uint32_t chain, const State& state) {
+absl::StatusOr<pb::FileRecord> FileDrawStore::WriteState(uint64_t posterior, uint32_t chain,
+                                                         const State& state) {
   BIF_RETURN_IF_ERROR(MakeDirectories(DirectoryOf(posterior)));
   BIF_RETURN_IF_ERROR(SyncDirectory(root_));
   BIF_ASSIGN_OR_RETURN(const auto file, FrameFile::Create(temporary_directory_));
   // Two frames, so that neither has to be copied next to the other: weights, then second moments.
   for (const std::vector<float>* values : {&state.weights, &state.second_moments}) {
     const std::string_view payload = BytesOf(*values);
-    const FrameHeader header = {FrameHeader::kState, 0, chain, posterior, state.step, values->size(), payload.size()};
+    const FrameHeader header = {
+        FrameHeader::kState, 0, chain, posterior, state.step, values->size(), payload.size()};
     BIF_RETURN_IF_ERROR(file->AppendFrame(header, payload));
   }
-  BIF_ASSIGN_OR_RETURN(pb::FileRecord record, file->Publish(catalog_, posterior, DirectoryOf(posterior),
-                                                            StateFileName(chain, state.step)));
+  BIF_ASSIGN_OR_RETURN(
+      pb::FileRecord record,
+      file->Publish(catalog_, posterior, DirectoryOf(posterior), StateFileName(chain, state.step)));
   record.set_step(state.step);
   return record;
 }
 
-absl::StatusOr<DrawStore::State> FileDrawStore::ReadState(uint64_t posterior, const pb::FileRecord& record) {
+absl::StatusOr<DrawStore::State> FileDrawStore::ReadState(uint64_t posterior,
+                                                          const pb::FileRecord& record) {
   BIF_ASSIGN_OR_RETURN(const std::string path, PathOf(posterior, record.name()));
   BIF_ASSIGN_OR_RETURN(const int fd, OpenForReading(path));
   absl::Cleanup close_fd = [fd] { ::close(fd); };
@@ -198,8 +216,8 @@ absl::StatusOr<DrawStore::State> FileDrawStore::ReadState(uint64_t posterior, co
     }
     state.step = header.index;
     values->resize(header.elements);
-    BIF_RETURN_IF_ERROR(
-        ReadExactly(fd, offset + kFrameHeaderBytes, {{values->data(), values->size() * sizeof(float)}}, path));
+    BIF_RETURN_IF_ERROR(ReadExactly(fd, offset + kFrameHeaderBytes,
+                                    {{values->data(), values->size() * sizeof(float)}}, path));
     BIF_RETURN_IF_ERROR(CheckPayload(header_view, BytesOf(*values), path));
     offset += FrameBytes(header.payload_bytes);
   }
@@ -225,6 +243,8 @@ absl::Status FileDrawStore::DeleteFile(uint64_t posterior, const std::string& na
   return RemoveFile(path);
 }
 
-absl::Status FileDrawStore::DeletePosterior(uint64_t posterior) { return RemoveTree(DirectoryOf(posterior)); }
+absl::Status FileDrawStore::DeletePosterior(uint64_t posterior) {
+  return RemoveTree(DirectoryOf(posterior));
+}
 
 }  // namespace bif::storage

@@ -9,15 +9,19 @@ namespace bif::storage {
 
 class FileDrawStore : public DrawStore {
  public:
-  // `root` holds a folder a posterior number; `temporary_directory` lies on the same file system. The catalog tells which
-  // files are referred to.
+  // `root` holds a folder a posterior number; `temporary_directory` lies on the same file system.
+  // The catalog tells which files are referred to.
   FileDrawStore(std::string root, std::string temporary_directory, Catalog& catalog)
-      : root_(std::move(root)), temporary_directory_(std::move(temporary_directory)), catalog_(catalog) {}
+      : root_(std::move(root)),
+        temporary_directory_(std::move(temporary_directory)),
+        catalog_(catalog) {}
 
-  absl::StatusOr<std::vector<pb::DrawRecord>> WriteDraws(uint64_t posterior, uint32_t chain, uint32_t first_draw,
-                                                         absl::Span<const EncodedDraw> draws) override;
+  absl::StatusOr<std::vector<pb::DrawRecord>> WriteDraws(
+      uint64_t posterior, uint32_t chain, uint32_t first_draw,
+      absl::Span<const EncodedDraw> draws) override;
   absl::StatusOr<EncodedDraw> ReadDraw(uint64_t posterior, const pb::DrawRecord& record) override;
-  absl::StatusOr<pb::FileRecord> WriteState(uint64_t posterior, uint32_t chain, const State& state) override;
+  absl::StatusOr<pb::FileRecord> WriteState(uint64_t posterior, uint32_t chain,
+                                            const State& state) override;
   absl::StatusOr<State> ReadState(uint64_t posterior, const pb::FileRecord& record) override;
   absl::StatusOr<int64_t> DiskBytes(uint64_t posterior) override;
   absl::Status DeleteFile(uint64_t posterior, const std::string& name) override;

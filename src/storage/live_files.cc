@@ -5,7 +5,8 @@
 namespace bif::storage {
 namespace {
 
-// Calls visit(record) for each record below a prefix, a page at a time: a catalog may hold millions of draws.
+// Calls visit(record) for each record below a prefix, a page at a time: a catalog may hold millions
+// of draws.
 template <typename Record, typename Visit>
 absl::Status ForEach(Catalog& catalog, const RecordKey& prefix, Visit visit) {
   constexpr size_t kPage = 4096;
@@ -25,8 +26,9 @@ void AddStates(const pb::PosteriorRecord& posterior, FileNames& names) {
 }
 
 absl::Status AddDraws(Catalog& catalog, uint64_t posterior, FileNames& names) {
-  return ForEach<pb::DrawRecord>(catalog, DrawPrefix(posterior),
-                                 [&](const pb::DrawRecord& draw) { names.insert(draw.file().name()); });
+  return ForEach<pb::DrawRecord>(catalog, DrawPrefix(posterior), [&](const pb::DrawRecord& draw) {
+    names.insert(draw.file().name());
+  });
 }
 
 }  // namespace
@@ -35,7 +37,8 @@ absl::StatusOr<FileNames> LiveDrawFiles(Catalog& catalog, uint64_t posterior) {
   FileNames names;
   BIF_RETURN_IF_ERROR(ForEach<pb::PosteriorRecord>(catalog, KindPrefix(RecordKind::kPosterior),
                                                    [&](const pb::PosteriorRecord& record) {
-                                                     if (record.number() == posterior) AddStates(record, names);
+                                                     if (record.number() == posterior)
+                                                       AddStates(record, names);
                                                    }));
   BIF_RETURN_IF_ERROR(AddDraws(catalog, posterior, names));
   return names;
@@ -43,19 +46,18 @@ absl::StatusOr<FileNames> LiveDrawFiles(Catalog& catalog, uint64_t posterior) {
 
 absl::StatusOr<absl::flat_hash_map<uint64_t, FileNames>> LivePosteriors(Catalog& catalog) {
   absl::flat_hash_map<uint64_t, FileNames> posteriors;
-  BIF_RETURN_IF_ERROR(
-      ForEach<pb::PosteriorRecord>(catalog, KindPrefix(RecordKind::kPosterior), [&](const pb::PosteriorRecord& record) {
-        AddStates(record, posteriors[record.number()]);
-      }));
+  BIF_RETURN_IF_ERROR(ForEach<pb::PosteriorRecord>(
+      catalog, KindPrefix(RecordKind::kPosterior),
+      [&](const pb::PosteriorRecord& record) { AddStates(record, posteriors[record.number()]); }));
   for (auto& [number, names] : posteriors) BIF_RETURN_IF_ERROR(AddDraws(catalog, number, names));
   return posteriors;
 }
 
 absl::StatusOr<FileNames> LiveBlobs(Catalog& catalog) {
   FileNames names;
-  BIF_RETURN_IF_ERROR(
-      ForEach<pb::ProgramRecord>(catalog, KindPrefix(RecordKind::kProgram),
-                                 [&](const pb::ProgramRecord& program) { names.insert(program.blob()); }));
+  BIF_RETURN_IF_ERROR(ForEach<pb::ProgramRecord>(
+      catalog, KindPrefix(RecordKind::kProgram),
+      [&](const pb::ProgramRecord& program) { names.insert(program.blob()); }));
   BIF_RETURN_IF_ERROR(ForEach<pb::CheckpointRecord>(
       catalog, KindPrefix(RecordKind::kCheckpoint),
       [&](const pb::CheckpointRecord& checkpoint) { names.insert(checkpoint.blob()); }));
@@ -64,9 +66,9 @@ absl::StatusOr<FileNames> LiveBlobs(Catalog& catalog) {
 
 absl::StatusOr<absl::flat_hash_set<uint32_t>> LiveDatasets(Catalog& catalog) {
   absl::flat_hash_set<uint32_t> numbers;
-  BIF_RETURN_IF_ERROR(
-      ForEach<pb::DatasetRecord>(catalog, KindPrefix(RecordKind::kDataset),
-                                 [&](const pb::DatasetRecord& dataset) { numbers.insert(dataset.number()); }));
+  BIF_RETURN_IF_ERROR(ForEach<pb::DatasetRecord>(
+      catalog, KindPrefix(RecordKind::kDataset),
+      [&](const pb::DatasetRecord& dataset) { numbers.insert(dataset.number()); }));
   return numbers;
 }
 

@@ -1,4 +1,5 @@
-// Which files the catalog names. Whatever else lies in blobs/ and draws/ was left by a crash. Thread-safe.
+// Which files the catalog names. Whatever else lies in blobs/ and draws/ was left by a crash.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>

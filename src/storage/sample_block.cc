@@ -40,7 +40,8 @@ std::string Seal(const BlockKey& key, ByteWriter& out) {
 }
 
 absl::Status Damaged(const BlockKey& key, std::string_view what) {
-  return absl::DataLossError(absl::StrCat(key.ToString(), " is damaged: ", absl::string_view(what.data(), what.size())));
+  return absl::DataLossError(
+      absl::StrCat(key.ToString(), " is damaged: ", absl::string_view(what.data(), what.size())));
 }
 
 struct Header {
@@ -81,12 +82,13 @@ std::string BlockKey::Encode() const {
 }
 
 BlockKey BlockKey::Decode(std::string_view bytes) {
-  return {ReadBigEndian<uint32_t>(bytes, 0), static_cast<BlockKind>(bytes[4]), ReadBigEndian<uint32_t>(bytes, 5)};
+  return {ReadBigEndian<uint32_t>(bytes, 0), static_cast<BlockKind>(bytes[4]),
+          ReadBigEndian<uint32_t>(bytes, 5)};
 }
 
 std::string BlockKey::ToString() const {
-  return absl::StrCat(kind == BlockKind::kTensors ? "tensor" : "identity", " block of dataset ", dataset, " at row ",
-                      first_ordinal);
+  return absl::StrCat(kind == BlockKind::kTensors ? "tensor" : "identity", " block of dataset ",
+                      dataset, " at row ", first_ordinal);
 }
 
 std::string EncodeIdentities(const BlockKey& key, const std::vector<SampleIdentity>& identities) {
@@ -99,10 +101,12 @@ std::string EncodeIdentities(const BlockKey& key, const std::vector<SampleIdenti
   return Seal(key, out);
 }
 
-std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first, int64_t rows) {
+std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first,
+                          int64_t rows) {
   ByteWriter out;
   size_t bytes = 64;
-  for (const Column& column : batch.columns) bytes += 64 + column.spec.name.size() + column.spec.bytes() * rows;
+  for (const Column& column : batch.columns)
+    bytes += 64 + column.spec.name.size() + column.spec.bytes() * rows;
   out.Reserve(bytes);
   PutHeader(out, BlockKind::kTensors, batch.columns.size(), static_cast<size_t>(rows));
   for (const Column& column : batch.columns) {
@@ -113,12 +117,14 @@ std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t
   }
   for (const Column& column : batch.columns) {
     const size_t row_bytes = column.spec.bytes();
-    out.PutBytes({reinterpret_cast<const char*>(column.data.data()) + row_bytes * first, row_bytes * rows});
+    out.PutBytes(
+        {reinterpret_cast<const char*>(column.data.data()) + row_bytes * first, row_bytes * rows});
   }
   return Seal(key, out);
 }
 
-absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key, std::string_view value) {
+absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key,
+                                                             std::string_view value) {
   ByteReader in(value);
   BIF_ASSIGN_OR_RETURN(const Header header, GetHeader(key, value, in));
   std::vector<SampleIdentity> identities(std::min<size_t>(header.rows, kIdentityBlockRows));
@@ -127,7 +133,8 @@ absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key
     if (!in.failed()) std::memcpy(identity.digest.data(), digest.data(), digest.size());
     identity.id = in.GetShortText();
   }
-  if (in.failed() || !in.rest().empty() || identities.size() != header.rows) return Damaged(key, "wrong length");
+  if (in.failed() || !in.rest().empty() || identities.size() != header.rows)
+    return Damaged(key, "wrong length");
   return identities;
 }
 

@@ -1,7 +1,7 @@
 // Blocks of samples as bytes: values of the column family `samples`. Pure functions, thread-safe.
 //
-// A block holds consecutive ordinals and never crosses a multiple of its run's block size. docs/storage_format.md has the
-// layout. Damage is DATA_LOSS and names the block.
+// A block holds consecutive ordinals and never crosses a multiple of its run's block size.
+// docs/storage_format.md has the layout. Damage is DATA_LOSS and names the block.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ enum class BlockKind : uint8_t { kIdentities = 0, kTensors = 1 };
 
 inline constexpr int64_t kIdentityBlockRows = 256;
 
-// Rows of a tensor block: the largest power of two up to 256 that stays within 1 MiB, so that reading one large sample does
-// not read 255 others. A function of the dataset's columns alone.
+// Rows of a tensor block: the largest power of two up to 256 that stays within 1 MiB, so that
+// reading one large sample does not read 255 others. A function of the dataset's columns alone.
 int64_t TensorBlockRows(const SampleBatch& batch);
 
 // dataset u32 | kind u8 | first ordinal u32, big endian.
@@ -43,10 +43,12 @@ struct SampleIdentity {
 
 std::string EncodeIdentities(const BlockKey& key, const std::vector<SampleIdentity>& identities);
 // Rows [first, first + rows) of the batch.
-std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first, int64_t rows);
+std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first,
+                          int64_t rows);
 
 // Decoded blocks refer to `value`.
-absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key, std::string_view value);
+absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key,
+                                                             std::string_view value);
 
 struct TensorBlock {
   struct Column {

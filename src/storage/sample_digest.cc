@@ -16,9 +16,12 @@ Digest SampleDigest(const SampleBatch& batch, int64_t row) {
     digest.UpdateField(column->spec.name);
     digest.UpdateU64(static_cast<uint64_t>(column->spec.dtype));
     digest.UpdateU64(column->spec.shape.size());
-    for (const int64_t dimension : column->spec.shape) digest.UpdateU64(static_cast<uint64_t>(dimension));
+    for (const int64_t dimension : column->spec.shape)
+      digest.UpdateU64(static_cast<uint64_t>(dimension));
     const size_t bytes = column->spec.bytes();
-    digest.UpdateField({reinterpret_cast<const char*>(column->data.data()) + bytes * static_cast<size_t>(row), bytes});
+    digest.UpdateField(
+        {reinterpret_cast<const char*>(column->data.data()) + bytes * static_cast<size_t>(row),
+         bytes});
   }
   return digest.Finish();
 }

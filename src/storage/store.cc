@@ -33,8 +33,9 @@ absl::Status CheckFormat(const std::string& root, Catalog& catalog) {
   BIF_RETURN_IF_ERROR(header.status());
   if (header->format_version() > kFormatVersion) {
     return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                          root, " has storage format ", header->format_version(), ", made by '", header->created_by(),
-                          "'; this build knows formats up to ", kFormatVersion, ": use a newer build")),
+                          root, " has storage format ", header->format_version(), ", made by '",
+                          header->created_by(), "'; this build knows formats up to ",
+                          kFormatVersion, ": use a newer build")),
                       "STORAGE_FORMAT_TOO_NEW");
   }
   return absl::OkStatus();
@@ -42,12 +43,13 @@ absl::Status CheckFormat(const std::string& root, Catalog& catalog) {
 
 class StoreImpl : public Store {
  public:
-  StoreImpl(const StoreOptions& options, std::unique_ptr<DirectoryLock> lock, std::unique_ptr<RocksStores> rocks,
-            const RecoveryReport& recovery)
+  StoreImpl(const StoreOptions& options, std::unique_ptr<DirectoryLock> lock,
+            std::unique_ptr<RocksStores> rocks, const RecoveryReport& recovery)
       : options_(options),
         lock_(std::move(lock)),
         rocks_(std::move(rocks)),
-        draws_(absl::StrCat(options.root, "/draws"), absl::StrCat(options.root, "/tmp"), rocks_->catalog()),
+        draws_(absl::StrCat(options.root, "/draws"), absl::StrCat(options.root, "/tmp"),
+               rocks_->catalog()),
         blobs_(absl::StrCat(options.root, "/blobs"), absl::StrCat(options.root, "/tmp")),
         recovery_(recovery) {}
 
@@ -61,16 +63,18 @@ class StoreImpl : public Store {
 
   absl::Status HasSpaceFor(int64_t bytes) override {
     BIF_ASSIGN_OR_RETURN(const int64_t free, FreeDiskBytes());
-    // After a refusal a quarter more has to be free, so that work does not start and stop with every file that goes.
+    // After a refusal a quarter more has to be free, so that work does not start and stop with
+    // every file that goes.
     const int64_t watermark = options_.min_free_disk_bytes;
     const int64_t wanted = refused_.load() ? watermark + watermark / 4 : watermark;
     const bool enough = free - wanted >= bytes;
     refused_.store(!enough);
     if (enough) return absl::OkStatus();
-    return WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                          "the disk of ", options_.root, " has ", free, " bytes free; ", bytes,
-                          " are wanted and ", wanted, " are to stay free: delete posteriors or make room")),
-                      "DISK_FULL");
+    return WithReason(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "the disk of ", options_.root, " has ", free, " bytes free; ", bytes,
+            " are wanted and ", wanted, " are to stay free: delete posteriors or make room")),
+        "DISK_FULL");
   }
 
  private:

@@ -25,9 +25,9 @@
 namespace bif::storage {
 
 struct StoreOptions {
-  std::string root;  // made if it is missing
-  int64_t memory_bytes = 128 << 20;           // RocksDB's block cache and write buffers together
-  int64_t min_free_disk_bytes = 256 << 20;    // below this, HasSpaceFor refuses; see there
+  std::string root;                         // made if it is missing
+  int64_t memory_bytes = 128 << 20;         // RocksDB's block cache and write buffers together
+  int64_t min_free_disk_bytes = 256 << 20;  // below this, HasSpaceFor refuses; see there
   // Gets RocksDB's warnings and errors, a line each, from any thread. Empty: standard error.
   std::function<void(std::string_view)> log;
 };
@@ -51,8 +51,8 @@ class Store {
   virtual DrawStore& draws() = 0;
   virtual BlobStore& blobs() = 0;
   virtual const RecoveryReport& recovery() const = 0;
-  // RESOURCE_EXHAUSTED, with the numbers, if writing `bytes` would leave less than the watermark free. Once refused, a
-  // quarter of the watermark more has to be free before it agrees again.
+  // RESOURCE_EXHAUSTED, with the numbers, if writing `bytes` would leave less than the watermark
+  // free. Once refused, a quarter of the watermark more has to be free before it agrees again.
   virtual absl::Status HasSpaceFor(int64_t bytes) = 0;
   virtual absl::StatusOr<int64_t> FreeDiskBytes() = 0;
 };

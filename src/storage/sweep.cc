@@ -28,12 +28,15 @@ absl::Status RemoveUnless(const std::string& directory, Keep keep, RecoveryRepor
 }
 
 // draws/<number>/<name> of a living posterior.
-bool IsLive(const absl::flat_hash_map<uint64_t, FileNames>& posteriors, const std::string& relative_path) {
+bool IsLive(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
+            const std::string& relative_path) {
   const size_t slash = relative_path.find('/');
   uint64_t number;
-  if (slash == std::string::npos || !absl::SimpleAtoi(relative_path.substr(0, slash), &number)) return false;
+  if (slash == std::string::npos || !absl::SimpleAtoi(relative_path.substr(0, slash), &number))
+    return false;
   const auto posterior = posteriors.find(number);
-  return posterior != posteriors.end() && posterior->second.contains(relative_path.substr(slash + 1));
+  return posterior != posteriors.end() &&
+         posterior->second.contains(relative_path.substr(slash + 1));
 }
 
 absl::Status RemoveEmptyFolders(const std::string& directory) {
@@ -57,11 +60,14 @@ absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStor
   BIF_ASSIGN_OR_RETURN(const auto stored, stores.DatasetsWithSamples());
 
   RecoveryReport report;
-  BIF_RETURN_IF_ERROR(RemoveUnless(absl::StrCat(root, "/tmp"), [](const std::string&) { return false; }, report));
   BIF_RETURN_IF_ERROR(RemoveUnless(
-      absl::StrCat(root, "/blobs"), [&](const std::string& name) { return blobs.contains(name); }, report));
+      absl::StrCat(root, "/tmp"), [](const std::string&) { return false; }, report));
   BIF_RETURN_IF_ERROR(RemoveUnless(
-      absl::StrCat(root, "/draws"), [&](const std::string& name) { return IsLive(posteriors, name); }, report));
+      absl::StrCat(root, "/blobs"), [&](const std::string& name) { return blobs.contains(name); },
+      report));
+  BIF_RETURN_IF_ERROR(RemoveUnless(
+      absl::StrCat(root, "/draws"),
+      [&](const std::string& name) { return IsLive(posteriors, name); }, report));
   BIF_RETURN_IF_ERROR(RemoveEmptyFolders(absl::StrCat(root, "/draws")));
   for (const uint64_t number : traced) {
     if (!posteriors.contains(number)) BIF_RETURN_IF_ERROR(stores.traces().DeletePosterior(number));

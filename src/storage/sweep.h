@@ -9,8 +9,9 @@
 
 namespace bif::storage {
 
-// Empties <root>/tmp, removes unnamed files of blobs/ and draws/, and unnamed tiles and sample blocks. To be called before
-// anybody else uses the directory. Changes nothing unless the catalog could be read in full.
+// Empties <root>/tmp, removes unnamed files of blobs/ and draws/, and unnamed tiles and sample
+// blocks. To be called before anybody else uses the directory. Changes nothing unless the catalog
+// could be read in full.
 absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStores& stores);
 
 }  // namespace bif::storage

@@ -1,10 +1,11 @@
-// Traces: one observable's value for every (sample, chain, draw) of a posterior, as immutable tiles of 256 slots x 64
-// draws of one chain. The sampler writes columns (all samples at a few draws), readers want rows (one sample at all
-// draws); a tile is a block of both.
+// Traces: one observable's value for every (sample, chain, draw) of a posterior, as immutable tiles
+// of 256 slots x 64 draws of one chain. The sampler writes columns (all samples at a few draws),
+// readers want rows (one sample at all draws); a tile is a block of both.
 //
-// Slots are dense row numbers within one (posterior, array, dataset); TraceExtent records of the catalog map samples to
-// slots, and only what they name is real: Write makes tiles durable no later than the catalog commit that follows it, and
-// a crash before that commit leaves tiles that the next run overwrites with the same bytes.
+// Slots are dense row numbers within one (posterior, array, dataset); TraceExtent records of the
+// catalog map samples to slots, and only what they name is real: Write makes tiles durable no later
+// than the catalog commit that follows it, and a crash before that commit leaves tiles that the
+// next run overwrites with the same bytes.
 //
 // Thread-safe. Damaged tiles are DATA_LOSS and named; a missing one within the asked range too.
 #pragma once
@@ -32,17 +33,20 @@ class TraceStore {
  public:
   virtual ~TraceStore() = default;
 
-  // Stores values[draw][slot] (draw-major, as the sampler makes them) for slots [first_slot, first_slot + slots) and
-  // draws [first_draw, first_draw + draws) of one chain. Cuts it into tiles at multiples of kTileSlots and kTileDraws.
-  // Equal ranges are overwritten. A tile of another cut that overlaps this range can only be what a crash left of an
-  // uncommitted write: it is removed.
-  virtual absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
-                             uint32_t first_draw, uint32_t draws, absl::Span<const float> values) = 0;
+  // Stores values[draw][slot] (draw-major, as the sampler makes them) for slots [first_slot,
+  // first_slot + slots) and draws [first_draw, first_draw + draws) of one chain. Cuts it into tiles
+  // at multiples of kTileSlots and kTileDraws. Equal ranges are overwritten. A tile of another cut
+  // that overlaps this range can only be what a crash left of an uncommitted write: it is removed.
+  virtual absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot,
+                             uint32_t slots, uint32_t first_draw, uint32_t draws,
+                             absl::Span<const float> values) = 0;
 
-  // values[(slot - first_slot) * row_stride + column + draw] for slots [first_slot, first_slot + slots) and draws
-  // [0, draws) of one chain: rows ready for a matrix product. Every cell must be covered, else DATA_LOSS.
-  virtual absl::Status Read(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots, uint32_t draws,
-                            int64_t row_stride, int64_t column, absl::Span<float> values) = 0;
+  // values[(slot - first_slot) * row_stride + column + draw] for slots [first_slot, first_slot +
+  // slots) and draws [0, draws) of one chain: rows ready for a matrix product. Every cell must be
+  // covered, else DATA_LOSS.
+  virtual absl::Status Read(const TraceArray& array, uint32_t chain, uint32_t first_slot,
+                            uint32_t slots, uint32_t draws, int64_t row_stride, int64_t column,
+                            absl::Span<float> values) = 0;
 
   // Gives a posterior's traces' space back at once. Repeating it is harmless.
   virtual absl::Status DeletePosterior(uint64_t posterior) = 0;

@@ -42,7 +42,8 @@ uint64_t TileChecksum(const TileKey& key, const Header& header, std::string_view
 }
 
 absl::Status Damaged(const TileKey& key, std::string_view what) {
-  return absl::DataLossError(absl::StrCat(key.ToString(), " is damaged: ", absl::string_view(what.data(), what.size())));
+  return absl::DataLossError(
+      absl::StrCat(key.ToString(), " is damaged: ", absl::string_view(what.data(), what.size())));
 }
 
 absl::StatusOr<Header> ReadHeader(const TileKey& key, std::string_view value) {
@@ -52,10 +53,11 @@ absl::StatusOr<Header> ReadHeader(const TileKey& key, std::string_view value) {
   if (header.magic != kMagic) return Damaged(key, "wrong magic number");
   if (header.version != kVersion || header.codec != kCodecPlanes ||
       header.dtype != static_cast<uint8_t>(DType::kFloat32)) {
-    return Damaged(key, absl::StrCat("unknown version ", header.version, ", codec ", header.codec, " or dtype ",
-                                     header.dtype));
+    return Damaged(key, absl::StrCat("unknown version ", header.version, ", codec ", header.codec,
+                                     " or dtype ", header.dtype));
   }
-  if (header.slots == 0 || header.slots > kTileSlots || header.draws == 0 || header.draws > kTileDraws) {
+  if (header.slots == 0 || header.slots > kTileSlots || header.draws == 0 ||
+      header.draws > kTileDraws) {
     return Damaged(key, absl::StrCat("shape ", header.slots, " x ", header.draws));
   }
   return header;
@@ -63,25 +65,26 @@ absl::StatusOr<Header> ReadHeader(const TileKey& key, std::string_view value) {
 
 // One compressor and one decompressor a thread: making one costs more than a tile.
 ZSTD_CCtx* Compressor() {
-  static thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                                         &ZSTD_freeCCtx);
+  static thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(
+      ZSTD_createCCtx(), &ZSTD_freeCCtx);
   return context.get();
 }
 ZSTD_DCtx* Decompressor() {
-  static thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                                         &ZSTD_freeDCtx);
+  static thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
+      ZSTD_createDCtx(), &ZSTD_freeDCtx);
   return context.get();
 }
 
-// Appends the plane, compressed if that saves at least an eighth; below that, reading it is not worth the time.
+// Appends the plane, compressed if that saves at least an eighth; below that, reading it is not
+// worth the time.
 uint32_t AppendPlane(std::string_view plane, std::string& value) {
   constexpr size_t kSmallestCompressed = 256;
   const size_t before = value.size();
   if (plane.size() >= kSmallestCompressed) {
     const size_t limit = plane.size() - plane.size() / 8;
     value.resize(before + limit);
-    const size_t packed =
-        ZSTD_compressCCtx(Compressor(), value.data() + before, limit, plane.data(), plane.size(), kZstdLevel);
+    const size_t packed = ZSTD_compressCCtx(Compressor(), value.data() + before, limit,
+                                            plane.data(), plane.size(), kZstdLevel);
     if (!ZSTD_isError(packed) && packed < limit) {
       value.resize(before + packed);
       return static_cast<uint32_t>(packed);
@@ -112,24 +115,27 @@ std::string TileKey::Encode() const {
 }
 
 TileKey TileKey::Decode(std::string_view bytes) {
-  return {{ReadBigEndian<uint64_t>(bytes, 0), ReadBigEndian<uint32_t>(bytes, 8), ReadBigEndian<uint32_t>(bytes, 12)},
+  return {{ReadBigEndian<uint64_t>(bytes, 0), ReadBigEndian<uint32_t>(bytes, 8),
+           ReadBigEndian<uint32_t>(bytes, 12)},
           ReadBigEndian<uint16_t>(bytes, 16),
           ReadBigEndian<uint32_t>(bytes, 18),
           ReadBigEndian<uint32_t>(bytes, 22)};
 }
 
 std::string TileKey::ToString() const {
-  return absl::StrCat("tile posterior ", array.posterior, " array ", array.array, " dataset ", array.dataset, " chain ",
-                      chain, " slot ", first_slot, " draw ", first_draw);
+  return absl::StrCat("tile posterior ", array.posterior, " array ", array.array, " dataset ",
+                      array.dataset, " chain ", chain, " slot ", first_slot, " draw ", first_draw);
 }
 
-std::string EncodeTile(const TileKey& key, TileShape shape, const float* values, size_t draw_stride) {
+std::string EncodeTile(const TileKey& key, TileShape shape, const float* values,
+                       size_t draw_stride) {
   const size_t elements = size_t{shape.slots} * shape.draws;
   static thread_local std::vector<float> rows(kMaxTileElements);
   static thread_local std::vector<char> planes(4 * kMaxTileElements);
   TransposeToRows(values, draw_stride, shape.slots, shape.draws, rows.data());
   SplitPlanes(rows.data(), elements,
-              {planes.data(), planes.data() + elements, planes.data() + 2 * elements, planes.data() + 3 * elements});
+              {planes.data(), planes.data() + elements, planes.data() + 2 * elements,
+               planes.data() + 3 * elements});
 
   Header header = {};
   header.magic = kMagic;
@@ -165,8 +171,8 @@ absl::Status TileReader::Open(const TileKey& key, std::string_view value) {
     planes_[p] = payload.data();
     if (stored != elements) {
       unpacked_[p].resize(kMaxTileElements);
-      const size_t got =
-          ZSTD_decompressDCtx(Decompressor(), unpacked_[p].data(), unpacked_[p].size(), payload.data(), stored);
+      const size_t got = ZSTD_decompressDCtx(Decompressor(), unpacked_[p].data(),
+                                             unpacked_[p].size(), payload.data(), stored);
       if (ZSTD_isError(got) || got != elements) return Damaged(key, "a plane does not decompress");
       planes_[p] = unpacked_[p].data();
     }

@@ -1,8 +1,10 @@
-// A tile of traces as bytes: the value of one key of the column family `traces`. Pure functions, thread-safe.
+// A tile of traces as bytes: the value of one key of the column family `traces`. Pure functions,
+// thread-safe.
 //
-// Within a tile, values lie slot-major (element = slot * draws + draw) in four byte planes: plane p holds byte p of every
-// element. Signs, exponents and high mantissa bits lie in planes 3 and 2 and compress (zstd-1); the rest is noise and is
-// stored as it is, so that reading spends no time on it. docs/storage_format.md has the layout and the figures.
+// Within a tile, values lie slot-major (element = slot * draws + draw) in four byte planes: plane p
+// holds byte p of every element. Signs, exponents and high mantissa bits lie in planes 3 and 2 and
+// compress (zstd-1); the rest is noise and is stored as it is, so that reading spends no time on
+// it. docs/storage_format.md has the layout and the figures.
 #pragma once
 
 #include <array>
@@ -26,9 +28,10 @@ struct TileKey {
   uint32_t first_slot = 0;
   uint32_t first_draw = 0;
 
-  std::string Encode() const;  // kTileKeyBytes bytes
+  std::string Encode() const;                     // kTileKeyBytes bytes
   static TileKey Decode(std::string_view bytes);  // kTileKeyBytes bytes
-  std::string ToString() const;  // for messages: "tile posterior 3 array 1 dataset 2 chain 0 slot 256 draw 64"
+  std::string ToString()
+      const;  // for messages: "tile posterior 3 array 1 dataset 2 chain 0 slot 256 draw 64"
 };
 
 // The beginning of all keys of one chain.
@@ -39,14 +42,17 @@ struct TileShape {
   uint16_t draws = 0;
 };
 
-// values[draw * draw_stride + slot] for shape.draws draws of shape.slots slots, as a stored value. At most 256 x 64.
-std::string EncodeTile(const TileKey& key, TileShape shape, const float* values, size_t draw_stride);
+// values[draw * draw_stride + slot] for shape.draws draws of shape.slots slots, as a stored value.
+// At most 256 x 64.
+std::string EncodeTile(const TileKey& key, TileShape shape, const float* values,
+                       size_t draw_stride);
 
-// Only the shape, unverified but within bounds: to tell which cells a tile covers without decoding it.
+// Only the shape, unverified but within bounds: to tell which cells a tile covers without decoding
+// it.
 absl::StatusOr<TileShape> PeekTileShape(const TileKey& key, std::string_view value);
 
-// A verified tile. Decodes rows straight into the caller's memory. Refers to `value`, which must outlive it. Reusing one
-// reader for many tiles saves allocations. Thread-compatible.
+// A verified tile. Decodes rows straight into the caller's memory. Refers to `value`, which must
+// outlive it. Reusing one reader for many tiles saves allocations. Thread-compatible.
 class TileReader {
  public:
   // DATA_LOSS naming the tile if the checksum or the layout is wrong.

@@ -10,7 +10,8 @@ namespace bif::testing {
 
 class TempDir {
  public:
-  // Below $TMPDIR, else the system's place for such things. A test that cannot have one cannot go on: throws.
+  // Below $TMPDIR, else the system's place for such things. A test that cannot have one cannot go
+  // on: throws.
   TempDir() {
     path_ = (std::filesystem::temp_directory_path() / "bif-test-XXXXXX").string();
     if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("cannot make " + path_);

@@ -21,11 +21,12 @@ namespace {
 
 const char* const kFamilies[] = {"default", "catalog", "samples", "traces"};
 
-// RocksDB's log lines, handed on. Its default logger writes a LOG file, and dies with the process when the disk is full.
+// RocksDB's log lines, handed on. Its default logger writes a LOG file, and dies with the process
+// when the disk is full.
 class CallbackLogger : public rocksdb::Logger {
  public:
   explicit CallbackLogger(std::function<void(std::string_view)> log)
-      : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), log_(std::move(log)) {}
+      : Logger(rocksdb::InfoLogLevel::ERROR_LEVEL), log_(std::move(log)) {}
   using Logger::Logv;
   void Logv(const char* format, va_list arguments) override {
     char line[1024];
@@ -37,7 +38,8 @@ class CallbackLogger : public rocksdb::Logger {
   const std::function<void(std::string_view)> log_;
 };
 
-rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cache>& cache, size_t block_bytes) {
+rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cache>& cache,
+                                             size_t block_bytes) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.block_size = block_bytes;
@@ -49,8 +51,9 @@ rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cach
   return table;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache, size_t block_bytes,
-                                           rocksdb::CompressionType compression, bool filter) {
+rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache,
+                                           size_t block_bytes, rocksdb::CompressionType compression,
+                                           bool filter) {
   rocksdb::ColumnFamilyOptions family;
   rocksdb::BlockBasedTableOptions table = TableOptions(cache, block_bytes);
   if (filter) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -61,13 +64,15 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
   return family;
 }
 
-rocksdb::DBOptions GlobalOptions(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::DBOptions GlobalOptions(const RocksOptions& options,
+                                 const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions global;
   global.create_if_missing = true;
   global.create_missing_column_families = true;
   global.info_log = std::make_shared<CallbackLogger>(options.log);
-  // A torn last record is what a crash leaves of an unacknowledged commit. Anything else that does not read well in the
-  // log is damage: opening fails. (The default mode drops acknowledged commits behind a flipped bit and says nothing.)
+  // A torn last record is what a crash leaves of an unacknowledged commit. Anything else that does
+  // not read well in the log is damage: opening fails. (The default mode drops acknowledged commits
+  // behind a flipped bit and says nothing.)
   global.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   global.track_and_verify_wals_in_manifest = true;
   global.paranoid_checks = true;
@@ -81,7 +86,8 @@ rocksdb::DBOptions GlobalOptions(const RocksOptions& options, const std::shared_
   return global;
 }
 
-// A newer build may have added column families; opening without them would fail with words that help nobody.
+// A newer build may have added column families; opening without them would fail with words that
+// help nobody.
 absl::Status RefuseUnknownFamilies(const RocksOptions& options) {
   std::vector<std::string> present;
   const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies({}, options.path, &present);
@@ -107,12 +113,14 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.IsBusy() || status.IsTryAgain() || status.IsTimedOut() || status.IsIncomplete()) {
     code = absl::StatusCode::kUnavailable;
   }
-  return absl::Status(code, absl::StrCat(absl::string_view(doing.data(), doing.size()), ": ", status.ToString()));
+  return absl::Status(
+      code, absl::StrCat(absl::string_view(doing.data(), doing.size()), ": ", status.ToString()));
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksOptions& options) {
   BIF_RETURN_IF_ERROR(RefuseUnknownFamilies(options));
-  const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(static_cast<size_t>(options.memory_bytes));
+  const std::shared_ptr<rocksdb::Cache> cache =
+      rocksdb::NewLRUCache(static_cast<size_t>(options.memory_bytes));
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {kFamilies[0], FamilyOptions(cache, 4 << 10, rocksdb::kNoCompression, false)},
       {kFamilies[1], FamilyOptions(cache, 16 << 10, rocksdb::kLZ4Compression, true)},
@@ -123,9 +131,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksOptions& opt
   auto database = std::unique_ptr<Database>(new Database());
   database->temporary_path_ = options.temporary_path;
   rocksdb::DB* db = nullptr;
-  BIF_RETURN_IF_ERROR(FromRocks(
-      rocksdb::DB::Open(GlobalOptions(options, cache), options.path, families, &database->families_, &db),
-      absl::StrCat("cannot open ", options.path)));
+  BIF_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(GlobalOptions(options, cache), options.path,
+                                                  families, &database->families_, &db),
+                                absl::StrCat("cannot open ", options.path)));
   database->db_.reset(db);
   return database;
 }
@@ -141,7 +149,8 @@ absl::Status Database::Write(rocksdb::WriteBatch& batch, bool sync, std::string_
   options.sync = sync;
   rocksdb::Status status = db_->Write(options, &batch);
   if (!status.ok() && status.severity() != rocksdb::Status::kNoError) {
-    // An earlier failure, a full disk mostly, has put the database into read-only mode. It may be over.
+    // An earlier failure, a full disk mostly, has put the database into read-only mode. It may be
+    // over.
     if (db_->Resume().ok()) status = db_->Write(options, &batch);
   }
   return FromRocks(status, doing);
@@ -151,8 +160,10 @@ std::string Database::NewTemporaryPath() {
   return absl::StrCat(temporary_path_, "/", ::getpid(), "-", temporary_files_.fetch_add(1), ".sst");
 }
 
-std::unique_ptr<rocksdb::SstFileWriter> Database::NewTableFile(rocksdb::ColumnFamilyHandle* family) {
-  return std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), db_->GetOptions(family), family);
+std::unique_ptr<rocksdb::SstFileWriter> Database::NewTableFile(
+    rocksdb::ColumnFamilyHandle* family) {
+  return std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), db_->GetOptions(family),
+                                                  family);
 }
 
 absl::Status Database::Ingest(rocksdb::ColumnFamilyHandle* family, const std::string& path) {
@@ -166,17 +177,19 @@ absl::Status Database::Ingest(rocksdb::ColumnFamilyHandle* family, const std::st
 absl::Status Database::EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
                                   const std::string& end) {
   const rocksdb::Slice first = begin, last = end;
-  // Whole files in the range go at once, without reading them. What is left at the edges is covered by a tombstone, and
-  // compaction then drops both.
-  BIF_RETURN_IF_ERROR(FromRocks(rocksdb::DeleteFilesInRange(db_.get(), family, &first, &last, /*include_end=*/false),
-                                "cannot delete table files"));
+  // Whole files in the range go at once, without reading them. What is left at the edges is covered
+  // by a tombstone, and compaction then drops both.
+  BIF_RETURN_IF_ERROR(FromRocks(
+      rocksdb::DeleteFilesInRange(db_.get(), family, &first, &last, /*include_end=*/false),
+      "cannot delete table files"));
   rocksdb::WriteBatch batch;
   batch.DeleteRange(family, first, last);
   BIF_RETURN_IF_ERROR(Write(batch, /*sync=*/true, "cannot delete a range"));
   rocksdb::CompactRangeOptions compact;
   compact.exclusive_manual_compaction = false;
   compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-  return FromRocks(db_->CompactRange(compact, family, &first, &last), "cannot compact after a deletion");
+  return FromRocks(db_->CompactRange(compact, family, &first, &last),
+                   "cannot compact after a deletion");
 }
 
 }  // namespace bif::storage

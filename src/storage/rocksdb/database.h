@@ -1,4 +1,5 @@
-// RocksDB as this folder uses it: one database, three column families, and the settings that keep its promises.
+// RocksDB as this folder uses it: one database, three column families, and the settings that keep
+// its promises.
 //
 // Thread-safe.
 #pragma once
@@ -19,13 +20,15 @@
 
 namespace bif::storage {
 
-// Above this a write goes around the log, as a file of its own; RocksDB handles larger batches badly.
+// Above this a write goes around the log, as a file of its own; RocksDB handles larger batches
+// badly.
 inline constexpr size_t kMaxBatchBytes = 4 << 20;
 
 inline rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-// Corruption is DATA_LOSS, a full disk RESOURCE_EXHAUSTED, what may be tried again UNAVAILABLE, the rest INTERNAL.
+// Corruption is DATA_LOSS, a full disk RESOURCE_EXHAUSTED, what may be tried again UNAVAILABLE, the
+// rest INTERNAL.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing);
 
 class Database {
@@ -38,17 +41,20 @@ class Database {
   rocksdb::ColumnFamilyHandle* samples() { return families_[2]; }
   rocksdb::ColumnFamilyHandle* traces() { return families_[3]; }
 
-  // Applies a batch. All column families share one log, and syncing it syncs what was written to it before: data written
-  // with sync = false is durable as soon as a later write with sync = true has returned.
+  // Applies a batch. All column families share one log, and syncing it syncs what was written to it
+  // before: data written with sync = false is durable as soon as a later write with sync = true has
+  // returned.
   absl::Status Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing);
 
-  // Adds a finished file of sorted keys to a column family; durable on return. The file is taken over.
+  // Adds a finished file of sorted keys to a column family; durable on return. The file is taken
+  // over.
   absl::Status Ingest(rocksdb::ColumnFamilyHandle* family, const std::string& path);
   std::unique_ptr<rocksdb::SstFileWriter> NewTableFile(rocksdb::ColumnFamilyHandle* family);
   std::string NewTemporaryPath();
 
   // Deletes keys [begin, end) and gives their disk space back before it returns. Durable.
-  absl::Status EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin, const std::string& end);
+  absl::Status EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
+                          const std::string& end);
 
  private:
   Database() = default;

@@ -29,7 +29,8 @@ void SetBit(std::string& bitmap, uint32_t row) {
   bitmap[row % kDeletedChunkRows / 8] |= static_cast<char>(1 << (row % 8));
 }
 
-absl::Status CheckBatch(int64_t first_ordinal, const SampleBatch& batch, const std::vector<std::string>& ids) {
+absl::Status CheckBatch(int64_t first_ordinal, const SampleBatch& batch,
+                        const std::vector<std::string>& ids) {
   if (first_ordinal < 0 || batch.rows < 0 || first_ordinal > kMaxRows - batch.rows) {
     return absl::OutOfRangeError(absl::StrCat("a dataset holds at most ", kMaxRows, " rows"));
   }
@@ -38,28 +39,31 @@ absl::Status CheckBatch(int64_t first_ordinal, const SampleBatch& batch, const s
   }
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i].empty() || ids[i].size() > kMaxIdBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the id of row ", i, " has ", ids[i].size(), " bytes; 1 to ", kMaxIdBytes, " are allowed"));
+      return absl::InvalidArgumentError(absl::StrCat("the id of row ", i, " has ", ids[i].size(),
+                                                     " bytes; 1 to ", kMaxIdBytes, " are allowed"));
     }
   }
   for (const Column& column : batch.columns) {
     if (column.data.size() != column.spec.bytes() * static_cast<size_t>(batch.rows)) {
-      return absl::InvalidArgumentError(absl::StrCat("column ", column.spec.name, " has ", column.data.size(),
-                                                     " bytes for ", batch.rows, " rows of ", column.spec.bytes()));
+      return absl::InvalidArgumentError(absl::StrCat("column ", column.spec.name, " has ",
+                                                     column.data.size(), " bytes for ", batch.rows,
+                                                     " rows of ", column.spec.bytes()));
     }
   }
   return absl::OkStatus();
 }
 
-// Collects blocks and writes them in batches below kMaxBatchBytes. They go to the log unsynced: the commit that makes the
-// rows visible syncs the log, and with it what was written before.
+// Collects blocks and writes them in batches below kMaxBatchBytes. They go to the log unsynced: the
+// commit that makes the rows visible syncs the log, and with it what was written before.
 class BlockWriter {
  public:
   explicit BlockWriter(Database& database) : database_(database) {}
 
   absl::Status Add(const BlockKey& key, const std::string& value) {
-    if (batch_.Count() > 0 && batch_.GetDataSize() + value.size() > kMaxBatchBytes) BIF_RETURN_IF_ERROR(Flush());
-    return FromRocks(batch_.Put(database_.samples(), key.Encode(), value), "cannot collect samples");
+    if (batch_.Count() > 0 && batch_.GetDataSize() + value.size() > kMaxBatchBytes)
+      BIF_RETURN_IF_ERROR(Flush());
+    return FromRocks(batch_.Put(database_.samples(), key.Encode(), value),
+                     "cannot collect samples");
   }
   absl::Status Flush() {
     BIF_RETURN_IF_ERROR(database_.Write(batch_, /*sync=*/false, "cannot write samples"));
@@ -72,12 +76,14 @@ class BlockWriter {
   rocksdb::WriteBatch batch_;
 };
 
-// Calls visit(first, end), relative to the append, for each piece of [first_ordinal, first_ordinal + rows) that lies
-// within one block. Blocks begin at multiples of block_rows, and where an append begins.
+// Calls visit(first, end), relative to the append, for each piece of [first_ordinal, first_ordinal
+// + rows) that lies within one block. Blocks begin at multiples of block_rows, and where an append
+// begins.
 template <typename Visit>
 absl::Status ForEachBlock(int64_t first_ordinal, int64_t rows, int64_t block_rows, Visit visit) {
   for (int64_t begin = 0; begin < rows;) {
-    const int64_t end = std::min(rows, ((first_ordinal + begin) / block_rows + 1) * block_rows - first_ordinal);
+    const int64_t end =
+        std::min(rows, ((first_ordinal + begin) / block_rows + 1) * block_rows - first_ordinal);
     BIF_RETURN_IF_ERROR(visit(begin, end));
     begin = end;
   }
@@ -87,7 +93,8 @@ absl::Status ForEachBlock(int64_t first_ordinal, int64_t rows, int64_t block_row
 // Finds the block that holds an ordinal, cheaply if the asker goes upwards.
 class BlockCursor {
  public:
-  BlockCursor(Database& database, uint32_t dataset, BlockKind kind) : dataset_(dataset), kind_(kind) {
+  BlockCursor(Database& database, uint32_t dataset, BlockKind kind)
+      : dataset_(dataset), kind_(kind) {
     lower_ = BlockKey{dataset, kind, 0}.Encode();
     upper_ = PrefixEnd(lower_.substr(0, kBlockKeyBytes - sizeof(uint32_t)));
     lower_slice_ = lower_;
@@ -102,13 +109,15 @@ class BlockCursor {
 
   // Moves to the last block that begins at or before `ordinal`; false if there is none.
   absl::StatusOr<bool> Find(uint32_t ordinal) {
-    // The next block is the usual one of a scan; where it begins exactly at the ordinal, no search is needed.
+    // The next block is the usual one of a scan; where it begins exactly at the ordinal, no search
+    // is needed.
     if (iterator_->Valid()) iterator_->Next();
     if (!iterator_->Valid() || key().first_ordinal != ordinal) {
       iterator_->SeekForPrev(BlockKey{dataset_, kind_, ordinal}.Encode());
     }
-    BIF_RETURN_IF_ERROR(FromRocks(
-        iterator_->status(), absl::StrCat("cannot read the ", BlockKey{dataset_, kind_, ordinal}.ToString())));
+    BIF_RETURN_IF_ERROR(
+        FromRocks(iterator_->status(),
+                  absl::StrCat("cannot read the ", BlockKey{dataset_, kind_, ordinal}.ToString())));
     return iterator_->Valid();
   }
   BlockKey key() const { return BlockKey::Decode(ToView(iterator_->key())); }
@@ -124,9 +133,11 @@ class BlockCursor {
 
 absl::Status MissingRow(uint32_t dataset, uint32_t ordinal, uint32_t rows) {
   if (ordinal < rows) {
-    return absl::DataLossError(absl::StrCat("the block with row ", ordinal, " of dataset ", dataset, " is missing"));
+    return absl::DataLossError(
+        absl::StrCat("the block with row ", ordinal, " of dataset ", dataset, " is missing"));
   }
-  return absl::NotFoundError(absl::StrCat("dataset ", dataset, " has no row ", ordinal, "; it has ", rows));
+  return absl::NotFoundError(
+      absl::StrCat("dataset ", dataset, " has no row ", ordinal, "; it has ", rows));
 }
 
 }  // namespace
@@ -137,41 +148,49 @@ absl::StatusOr<uint32_t> RocksSampleStore::VisibleRows(uint32_t dataset_number) 
   return rows;
 }
 
-absl::Status RocksSampleStore::RefuseTakenIds(uint32_t dataset_number, const std::vector<std::string>& ids,
+absl::Status RocksSampleStore::RefuseTakenIds(uint32_t dataset_number,
+                                              const std::vector<std::string>& ids,
                                               const WriteSet& writes) {
   absl::flat_hash_set<std::string_view> given;
   given.reserve(ids.size());
   std::vector<RecordKey> keys;
   keys.reserve(ids.size());
   for (const std::string& id : ids) {
-    if (!given.insert(id).second) return absl::AlreadyExistsError(absl::StrCat("sample id '", id, "' is given twice"));
+    if (!given.insert(id).second)
+      return absl::AlreadyExistsError(absl::StrCat("sample id '", id, "' is given twice"));
     keys.push_back(SampleIndexKey(dataset_number, id));
   }
   BIF_ASSIGN_OR_RETURN(const auto stored, catalog_.GetU32s(keys));
   for (size_t i = 0; i < ids.size(); ++i) {
     const WriteSet::Change* pending = writes.Find(keys[i]);
-    const bool taken = pending != nullptr ? pending->type == WriteSet::Change::kPut : stored[i].has_value();
+    const bool taken =
+        pending != nullptr ? pending->type == WriteSet::Change::kPut : stored[i].has_value();
     if (taken) return absl::AlreadyExistsError(absl::StrCat("sample id '", ids[i], "' is taken"));
   }
   return absl::OkStatus();
 }
 
-absl::Status RocksSampleStore::Write(uint32_t dataset_number, int64_t first_ordinal, const SampleBatch& batch,
-                                     const std::vector<std::string>& ids, bool index_digests, WriteSet& writes) {
+absl::Status RocksSampleStore::Write(uint32_t dataset_number, int64_t first_ordinal,
+                                     const SampleBatch& batch, const std::vector<std::string>& ids,
+                                     bool index_digests, WriteSet& writes) {
   BIF_RETURN_IF_ERROR(CheckBatch(first_ordinal, batch, ids));
   BIF_RETURN_IF_ERROR(RefuseTakenIds(dataset_number, ids, writes));
   std::vector<SampleIdentity> identities(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) identities[i] = {ids[i], SampleDigest(batch, static_cast<int64_t>(i))};
+  for (size_t i = 0; i < ids.size(); ++i)
+    identities[i] = {ids[i], SampleDigest(batch, static_cast<int64_t>(i))};
 
   BlockWriter blocks(database_);
   BIF_RETURN_IF_ERROR(
       ForEachBlock(first_ordinal, batch.rows, kIdentityBlockRows, [&](int64_t begin, int64_t end) {
-        const BlockKey key = {dataset_number, BlockKind::kIdentities, static_cast<uint32_t>(first_ordinal + begin)};
-        return blocks.Add(key, EncodeIdentities(key, {identities.begin() + begin, identities.begin() + end}));
+        const BlockKey key = {dataset_number, BlockKind::kIdentities,
+                              static_cast<uint32_t>(first_ordinal + begin)};
+        return blocks.Add(
+            key, EncodeIdentities(key, {identities.begin() + begin, identities.begin() + end}));
       }));
-  BIF_RETURN_IF_ERROR(
-      ForEachBlock(first_ordinal, batch.rows, TensorBlockRows(batch), [&](int64_t begin, int64_t end) {
-        const BlockKey key = {dataset_number, BlockKind::kTensors, static_cast<uint32_t>(first_ordinal + begin)};
+  BIF_RETURN_IF_ERROR(ForEachBlock(
+      first_ordinal, batch.rows, TensorBlockRows(batch), [&](int64_t begin, int64_t end) {
+        const BlockKey key = {dataset_number, BlockKind::kTensors,
+                              static_cast<uint32_t>(first_ordinal + begin)};
         return blocks.Add(key, EncodeTensors(key, batch, begin, end - begin));
       }));
   BIF_RETURN_IF_ERROR(blocks.Flush());
@@ -179,13 +198,15 @@ absl::Status RocksSampleStore::Write(uint32_t dataset_number, int64_t first_ordi
   for (size_t i = 0; i < ids.size(); ++i) {
     const auto ordinal = static_cast<uint32_t>(first_ordinal + static_cast<int64_t>(i));
     writes.PutU32(SampleIndexKey(dataset_number, ids[i]), ordinal);
-    if (index_digests) writes.PutU32(SampleDigestKey(dataset_number, ToHex(identities[i].digest)), ordinal);
+    if (index_digests)
+      writes.PutU32(SampleDigestKey(dataset_number, ToHex(identities[i].digest)), ordinal);
   }
   writes.PutU32(SampleExtentKey(dataset_number), static_cast<uint32_t>(first_ordinal + batch.rows));
   return absl::OkStatus();
 }
 
-absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number, const std::vector<uint32_t>& ordinals) {
+absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number,
+                                                   const std::vector<uint32_t>& ordinals) {
   BIF_ASSIGN_OR_RETURN(const uint32_t visible_rows, VisibleRows(dataset_number));
   if (!std::is_sorted(ordinals.begin(), ordinals.end())) {
     return absl::InvalidArgumentError("rows are to be asked for in ascending order");
@@ -193,7 +214,8 @@ absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number, cons
   SampleBatch result;
   result.rows = static_cast<int64_t>(ordinals.size());
   if (ordinals.empty()) return result;
-  if (ordinals.back() >= visible_rows) return MissingRow(dataset_number, ordinals.back(), visible_rows);
+  if (ordinals.back() >= visible_rows)
+    return MissingRow(dataset_number, ordinals.back(), visible_rows);
 
   BlockCursor cursor(database_, dataset_number, BlockKind::kTensors);
   for (size_t i = 0; i < ordinals.size();) {
@@ -201,27 +223,33 @@ absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number, cons
     if (!found) return MissingRow(dataset_number, ordinals[i], visible_rows);
     const BlockKey key = cursor.key();
     BIF_ASSIGN_OR_RETURN(const TensorBlock block, DecodeTensors(key, cursor.value()));
-    if (ordinals[i] - key.first_ordinal >= block.rows) return MissingRow(dataset_number, ordinals[i], visible_rows);
+    if (ordinals[i] - key.first_ordinal >= block.rows)
+      return MissingRow(dataset_number, ordinals[i], visible_rows);
     if (result.columns.empty()) {
       for (const TensorBlock::Column& column : block.columns) {
-        result.columns.push_back({column.spec, std::vector<std::byte>(column.spec.bytes() * ordinals.size())});
+        result.columns.push_back(
+            {column.spec, std::vector<std::byte>(column.spec.bytes() * ordinals.size())});
       }
     }
     if (block.columns.size() != result.columns.size()) {
-      return absl::DataLossError(absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
+      return absl::DataLossError(
+          absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
     }
     // Runs of consecutive rows are copied at once.
     while (i < ordinals.size() && ordinals[i] - key.first_ordinal < block.rows) {
       const size_t row = ordinals[i] - key.first_ordinal;
       size_t run = 1;
-      while (i + run < ordinals.size() && row + run < block.rows && ordinals[i + run] == ordinals[i] + run) ++run;
+      while (i + run < ordinals.size() && row + run < block.rows &&
+             ordinals[i + run] == ordinals[i] + run)
+        ++run;
       for (size_t c = 0; c < block.columns.size(); ++c) {
         const size_t row_bytes = block.columns[c].spec.bytes();
         if (!(block.columns[c].spec == result.columns[c].spec)) {
-          return absl::DataLossError(absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
+          return absl::DataLossError(
+              absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
         }
-        std::memcpy(result.columns[c].data.data() + i * row_bytes, block.columns[c].data.data() + row * row_bytes,
-                    run * row_bytes);
+        std::memcpy(result.columns[c].data.data() + i * row_bytes,
+                    block.columns[c].data.data() + row * row_bytes, run * row_bytes);
       }
       i += run;
     }
@@ -229,7 +257,8 @@ absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number, cons
   return result;
 }
 
-absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t dataset_number, int64_t first,
+absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t dataset_number,
+                                                                        int64_t first,
                                                                         int64_t count) {
   if (first < 0 || count < 0) return absl::InvalidArgumentError("a negative range of rows");
   BIF_ASSIGN_OR_RETURN(const int64_t visible_rows, VisibleRows(dataset_number));
@@ -252,10 +281,12 @@ absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t
     for (; row < end && row - key.first_ordinal < static_cast<int64_t>(identities.size()); ++row) {
       if (row / kDeletedChunkRows != deleted_chunk) {
         deleted_chunk = row / kDeletedChunkRows;
-        BIF_ASSIGN_OR_RETURN(deleted, DeletedRows(dataset_number, static_cast<uint32_t>(deleted_chunk), nullptr));
+        BIF_ASSIGN_OR_RETURN(
+            deleted, DeletedRows(dataset_number, static_cast<uint32_t>(deleted_chunk), nullptr));
       }
       const SampleIdentity& identity = identities[static_cast<size_t>(row - key.first_ordinal)];
-      headers.push_back({std::string(identity.id), identity.digest, BitIsSet(deleted, static_cast<uint32_t>(row))});
+      headers.push_back({std::string(identity.id), identity.digest,
+                         BitIsSet(deleted, static_cast<uint32_t>(row))});
     }
   }
   return headers;
@@ -273,19 +304,22 @@ absl::StatusOr<std::string> RocksSampleStore::DeletedRows(uint32_t dataset_numbe
   return bitmap;
 }
 
-absl::Status RocksSampleStore::MarkDeleted(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
+absl::Status RocksSampleStore::MarkDeleted(uint32_t dataset_number,
+                                           const std::vector<uint32_t>& ordinals,
                                            WriteSet& writes) {
   std::vector<uint32_t> rows = ordinals;
   std::sort(rows.begin(), rows.end());
   BIF_ASSIGN_OR_RETURN(const uint32_t visible_rows, VisibleRows(dataset_number));
-  if (!rows.empty() && rows.back() >= visible_rows) return MissingRow(dataset_number, rows.back(), visible_rows);
+  if (!rows.empty() && rows.back() >= visible_rows)
+    return MissingRow(dataset_number, rows.back(), visible_rows);
   for (size_t i = 0; i < rows.size();) {
     const uint32_t chunk = rows[i] / kDeletedChunkRows;
     BIF_ASSIGN_OR_RETURN(std::string bitmap, DeletedRows(dataset_number, chunk, &writes));
     for (; i < rows.size() && rows[i] / kDeletedChunkRows == chunk; ++i) {
       if (BitIsSet(bitmap, rows[i])) continue;
       SetBit(bitmap, rows[i]);
-      BIF_ASSIGN_OR_RETURN(const std::vector<SampleHeader> header, ReadHeaders(dataset_number, rows[i], 1));
+      BIF_ASSIGN_OR_RETURN(const std::vector<SampleHeader> header,
+                           ReadHeaders(dataset_number, rows[i], 1));
       if (header.size() != 1) return MissingRow(dataset_number, rows[i], visible_rows);
       writes.Delete(SampleIndexKey(dataset_number, header[0].id));
       // Another row may hold the same tensors; the digest is freed only if it leads here.
@@ -312,7 +346,8 @@ absl::Status RocksSampleStore::DeleteDataset(uint32_t dataset_number) {
 
 absl::StatusOr<std::vector<uint32_t>> RocksSampleStore::Datasets() {
   std::vector<uint32_t> datasets;
-  const std::unique_ptr<rocksdb::Iterator> block(database_.db().NewIterator({}, database_.samples()));
+  const std::unique_ptr<rocksdb::Iterator> block(
+      database_.db().NewIterator({}, database_.samples()));
   block->SeekToFirst();
   while (block->Valid()) {
     datasets.push_back(ReadBigEndian<uint32_t>(ToView(block->key()), 0));

@@ -1,7 +1,7 @@
 // SampleStore in the column family `samples`, with its indices in the catalog. Thread-safe.
 //
-// A dataset is two runs of blocks (src/storage/sample_block.h): identities (ids and digests) and tensors, so that listing
-// ids never reads images.
+// A dataset is two runs of blocks (src/storage/sample_block.h): identities (ids and digests) and
+// tensors, so that listing ids never reads images.
 #pragma once
 
 #include <vector>
@@ -17,10 +17,14 @@ class RocksSampleStore : public SampleStore {
   RocksSampleStore(Database& database, Catalog& catalog) : database_(database), catalog_(catalog) {}
 
   absl::Status Write(uint32_t dataset_number, int64_t first_ordinal, const SampleBatch& batch,
-                     const std::vector<std::string>& ids, bool index_digests, WriteSet& writes) override;
-  absl::StatusOr<SampleBatch> Read(uint32_t dataset_number, const std::vector<uint32_t>& ordinals) override;
-  absl::StatusOr<std::vector<SampleHeader>> ReadHeaders(uint32_t dataset_number, int64_t first, int64_t count) override;
-  absl::Status MarkDeleted(uint32_t dataset_number, const std::vector<uint32_t>& ordinals, WriteSet& writes) override;
+                     const std::vector<std::string>& ids, bool index_digests,
+                     WriteSet& writes) override;
+  absl::StatusOr<SampleBatch> Read(uint32_t dataset_number,
+                                   const std::vector<uint32_t>& ordinals) override;
+  absl::StatusOr<std::vector<SampleHeader>> ReadHeaders(uint32_t dataset_number, int64_t first,
+                                                        int64_t count) override;
+  absl::Status MarkDeleted(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
+                           WriteSet& writes) override;
   absl::Status DeleteDataset(uint32_t dataset_number) override;
 
   // Datasets that have blocks, ascending.
@@ -28,8 +32,10 @@ class RocksSampleStore : public SampleStore {
 
  private:
   absl::StatusOr<uint32_t> VisibleRows(uint32_t dataset_number);
-  absl::Status RefuseTakenIds(uint32_t dataset_number, const std::vector<std::string>& ids, const WriteSet& writes);
-  absl::StatusOr<std::string> DeletedRows(uint32_t dataset_number, uint32_t chunk, const WriteSet* writes);
+  absl::Status RefuseTakenIds(uint32_t dataset_number, const std::vector<std::string>& ids,
+                              const WriteSet& writes);
+  absl::StatusOr<std::string> DeletedRows(uint32_t dataset_number, uint32_t chunk,
+                                          const WriteSet* writes);
 
   Database& database_;
   Catalog& catalog_;

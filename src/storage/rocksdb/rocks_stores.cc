@@ -12,13 +12,20 @@ namespace {
 class RocksStoresImpl : public RocksStores {
  public:
   explicit RocksStoresImpl(std::unique_ptr<Database> database)
-      : database_(std::move(database)), catalog_(*database_), samples_(*database_, catalog_), traces_(*database_) {}
+      : database_(std::move(database)),
+        catalog_(*database_),
+        samples_(*database_, catalog_),
+        traces_(*database_) {}
 
   Catalog& catalog() override { return catalog_; }
   SampleStore& samples() override { return samples_; }
   TraceStore& traces() override { return traces_; }
-  absl::StatusOr<std::vector<uint64_t>> PosteriorsWithTraces() override { return traces_.Posteriors(); }
-  absl::StatusOr<std::vector<uint32_t>> DatasetsWithSamples() override { return samples_.Datasets(); }
+  absl::StatusOr<std::vector<uint64_t>> PosteriorsWithTraces() override {
+    return traces_.Posteriors();
+  }
+  absl::StatusOr<std::vector<uint32_t>> DatasetsWithSamples() override {
+    return samples_.Datasets();
+  }
 
  private:
   const std::unique_ptr<Database> database_;

@@ -1,5 +1,6 @@
-// The three stores that live in RocksDB, opened together: catalog, samples and traces, a column family each. This header
-// names no RocksDB type, so that nothing above this folder needs its headers.
+// The three stores that live in RocksDB, opened together: catalog, samples and traces, a column
+// family each. This header names no RocksDB type, so that nothing above this folder needs its
+// headers.
 //
 // Thread-safe. Must outlive every use of its stores.
 #pragma once
@@ -19,9 +20,9 @@
 namespace bif::storage {
 
 struct RocksOptions {
-  std::string path;                   // made if it is missing
-  std::string temporary_path;         // same file system; where large traces are prepared
-  int64_t memory_bytes = 128 << 20;   // block cache and write buffers together
+  std::string path;                  // made if it is missing
+  std::string temporary_path;        // same file system; where large traces are prepared
+  int64_t memory_bytes = 128 << 20;  // block cache and write buffers together
   // Gets RocksDB's own warnings and errors, a line each; called from any thread.
   std::function<void(std::string_view)> log;
 };
@@ -33,7 +34,8 @@ class RocksStores {
   virtual SampleStore& samples() = 0;
   virtual TraceStore& traces() = 0;
 
-  // Which posteriors have tiles and which datasets have blocks, named by the catalog or not: for the sweep.
+  // Which posteriors have tiles and which datasets have blocks, named by the catalog or not: for
+  // the sweep.
   virtual absl::StatusOr<std::vector<uint64_t>> PosteriorsWithTraces() = 0;
   virtual absl::StatusOr<std::vector<uint32_t>> DatasetsWithSamples() = 0;
 };

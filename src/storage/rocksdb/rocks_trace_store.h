@@ -13,10 +13,11 @@ class RocksTraceStore : public TraceStore {
  public:
   explicit RocksTraceStore(Database& database) : database_(database) {}
 
-  absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots, uint32_t first_draw,
-                     uint32_t draws, absl::Span<const float> values) override;
-  absl::Status Read(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots, uint32_t draws,
-                    int64_t row_stride, int64_t column, absl::Span<float> values) override;
+  absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
+                     uint32_t first_draw, uint32_t draws, absl::Span<const float> values) override;
+  absl::Status Read(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
+                    uint32_t draws, int64_t row_stride, int64_t column,
+                    absl::Span<float> values) override;
   absl::Status DeletePosterior(uint64_t posterior) override;
 
   // Posteriors that have tiles, ascending.
@@ -25,8 +26,10 @@ class RocksTraceStore : public TraceStore {
  private:
   struct Rectangle;
   absl::Status RemoveOverlaps(const TraceArray& array, uint16_t chain, const Rectangle& written);
-  absl::Status WriteBatched(const TraceArray& array, uint16_t chain, const Rectangle& written, const float* values);
-  absl::Status WriteTable(const TraceArray& array, uint16_t chain, const Rectangle& written, const float* values);
+  absl::Status WriteBatched(const TraceArray& array, uint16_t chain, const Rectangle& written,
+                            const float* values);
+  absl::Status WriteTable(const TraceArray& array, uint16_t chain, const Rectangle& written,
+                          const float* values);
 
   Database& database_;
 };
