@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "src/base/status.h"
 
 namespace bif::jobs {
@@ -98,6 +99,17 @@ bool DeviceExecutor::HasWork() const {
   return draining_;
 }
 
+absl::Duration DeviceExecutor::busy() const {
+  return absl::Nanoseconds(busy_nanos_.load(std::memory_order_relaxed));
+}
+
+DeviceTask::Outcome DeviceExecutor::TimedStep(DeviceTask& task) {
+  const absl::Time start = absl::Now();
+  const DeviceTask::Outcome outcome = task.Step();
+  busy_nanos_.fetch_add(absl::ToInt64Nanoseconds(absl::Now() - start), std::memory_order_relaxed);
+  return outcome;
+}
+
 void DeviceExecutor::Loop() {
   while (true) {
     size_t priority = 0;
@@ -114,7 +126,7 @@ void DeviceExecutor::Loop() {
     }
     if (draining) {
       task->Abandon(Draining());
-    } else if (task->Step() == DeviceTask::Outcome::kMore) {
+    } else if (TimedStep(*task) == DeviceTask::Outcome::kMore) {
       absl::MutexLock lock(&mutex_);
       auto& queue = queues_[priority];
       if (priority == static_cast<size_t>(Priority::kInteractive)) {

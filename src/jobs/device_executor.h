@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -20,6 +21,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace bif::jobs {
 
@@ -60,6 +62,7 @@ class DeviceExecutor {
   bool MoreUrgentThan(Priority priority) const;
 
   size_t tasks() const;
+  absl::Duration busy() const;  // time spent in Steps since the start
   bool OnDeviceThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   // Lets the Step in progress end, abandons all tasks with UNAVAILABLE, runs `last` on the device
@@ -72,9 +75,11 @@ class DeviceExecutor {
     std::unique_ptr<DeviceTask> task;
   };
   void Loop();
+  DeviceTask::Outcome TimedStep(DeviceTask& task);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
+  std::atomic<int64_t> busy_nanos_{0};
   mutable absl::Mutex mutex_;  // guards the queues; never held while a task steps
   std::array<std::deque<std::unique_ptr<DeviceTask>>, kPriorities> queues_ ABSL_GUARDED_BY(mutex_);
   size_t tasks_ ABSL_GUARDED_BY(mutex_) = 0;  // in the queues or being stepped
