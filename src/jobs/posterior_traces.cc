@@ -1,0 +1,124 @@
+#include "src/jobs/posterior_traces.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/jobs/resource_names.h"
+#include "src/jobs/trace_arrays.h"
+
+namespace bif::jobs {
+
+absl::Status PosteriorTraces::Refresh(storage::Catalog& catalog, uint32_t draws) {
+  if (index_.loaded_draws() >= draws) return absl::OkStatus();
+  absl::MutexLock lock(&writer_);  // a reload must not fall between a writer's commit and its Apply
+  if (index_.loaded_draws() >= draws) return absl::OkStatus();
+  return index_.Reload(catalog, draws);
+}
+
+std::vector<PosteriorTraces::Placed> PosteriorTraces::Place(uint32_t array, uint32_t dataset,
+                                                            const std::vector<NewTrace>& traces,
+                                                            uint32_t draws) const {
+  std::vector<uint32_t> ordinals;
+  for (const NewTrace& trace : traces) ordinals.push_back(trace.ordinal);
+  const std::vector<TracedRow> known = index_.Find(array, dataset, ordinals);
+  uint32_t next_slot = index_.next_slot(array, dataset);
+  absl::flat_hash_set<uint32_t> seen;
+  std::vector<Placed> placed;
+  for (size_t i = 0; i < traces.size(); ++i) {
+    if (known[i].draws >= draws || !seen.insert(traces[i].ordinal).second) continue;
+    const bool is_new = known[i].draws == 0;
+    if (!is_new && known[i].draws < traces[i].first_draw)
+      continue;  // a gap: cannot be, and must not be stored
+    placed.push_back({{is_new ? next_slot++ : known[i].slot, traces[i].ordinal, draws},
+                      traces[i].row,
+                      known[i].draws});
+  }
+  std::sort(placed.begin(), placed.end(),
+            [](const Placed& a, const Placed& b) { return a.row.slot < b.row.slot; });
+  return placed;
+}
+
+absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& view,
+                                   const engine::Observable& observable, uint32_t dataset,
+                                   const std::vector<NewTrace>& traces, EvaluatedRows& rows,
+                                   bool keep_anchor, storage::WriteSet writes) {
+  const uint32_t array = ArrayCode(observable);
+  const uint32_t draws = rows.draws();
+  absl::MutexLock lock(&writer_);
+  // A deleted posterior must not leave traces behind.
+  BIF_RETURN_IF_ERROR(store.catalog().GetBytes(storage::PosteriorKey(view.record.key())).status());
+  const std::vector<Placed> placed = Place(array, dataset, traces, draws);
+  BIF_RETURN_IF_ERROR(
+      store.HasSpaceFor(static_cast<int64_t>(placed.size() * rows.stride() * sizeof(float))));
+
+  std::vector<float> columns;  // as the store takes them: [draw][slot]
+  for (size_t begin = 0; begin < placed.size();) {
+    // Consecutive slots that lack the same draws make one rectangle.
+    const Placed& first = placed[begin];
+    size_t end = begin + 1;
+    while (end < placed.size() && placed[end].row.slot == placed[end - 1].row.slot + 1 &&
+           placed[end].first_draw == first.first_draw) {
+      ++end;
+    }
+    const auto slots = static_cast<uint32_t>(end - begin);
+    for (size_t c = 0; c < view.active_chains.size(); ++c) {
+      columns.resize(size_t{slots} * (draws - first.first_draw));
+      for (uint32_t s = 0; s < slots; ++s) {
+        const absl::Span<const float> row = rows.row(placed[begin + s].source);
+        for (uint32_t t = first.first_draw; t < draws; ++t) {
+          columns[size_t{t - first.first_draw} * slots + s] = row[c * draws + t];
+        }
+      }
+      BIF_RETURN_IF_ERROR(store.traces().Write({number_, array, dataset}, view.active_chains[c],
+                                               first.row.slot, slots, first.first_draw,
+                                               draws - first.first_draw, columns));
+    }
+    if (keep_anchor && observable.kind == engine::ObservableKind::kLoss && first.first_draw == 0) {
+      columns.clear();
+      for (size_t i = begin; i < end; ++i) columns.push_back(rows.anchor[placed[i].source]);
+      BIF_RETURN_IF_ERROR(store.traces().Write({number_, kAnchorLossArray, dataset}, 0,
+                                               first.row.slot, slots, 0, 1, columns));
+    }
+    begin = end;
+  }
+
+  std::vector<TracedRow> changed;
+  for (const Placed& p : placed) changed.push_back(p.row);
+  index_.Prepare(array, dataset, changed, writes);
+  if (writes.changes().empty()) return absl::OkStatus();
+  BIF_RETURN_IF_ERROR(store.catalog().Commit(writes));
+  if (!changed.empty()) index_.Apply(array, dataset, changed);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(const PosteriorView& view) {
+  std::shared_ptr<PosteriorTraces> traces;
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = open_[view.record.number()];
+    if (entry.traces == nullptr)
+      entry.traces = std::make_shared<PosteriorTraces>(view.record.number());
+    entry.used = ++clock_;
+    traces = entry.traces;
+    // The one used longest ago goes, but never one that somebody holds: there must not be two
+    // writers.
+    while (open_.size() > max_open_) {
+      auto oldest = open_.end();
+      for (auto it = open_.begin(); it != open_.end(); ++it) {
+        if (it->second.traces.use_count() == 1 &&
+            (oldest == open_.end() || it->second.used < oldest->second.used)) {
+          oldest = it;
+        }
+      }
+      if (oldest == open_.end()) break;
+      open_.erase(oldest);
+    }
+  }
+  BIF_RETURN_IF_ERROR(traces->Refresh(catalog_, view.draws));
+  return traces;
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,526 @@
+#include "src/jobs/queries.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "src/base/status.h"
+#include "src/jobs/candidates.h"
+#include "src/jobs/draw_reader.h"
+#include "src/jobs/evaluation.h"
+#include "src/jobs/lru_cache.h"
+#include "src/jobs/posterior_traces.h"
+#include "src/jobs/query_rows.h"
+#include "src/jobs/resource_names.h"
+#include "src/jobs/scoring.h"
+#include "src/jobs/trace_arrays.h"
+#include "src/jobs/trace_cache.h"
+#include "src/jobs/trace_operation.h"
+
+namespace bif::jobs {
+namespace {
+
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
+constexpr uint32_t kProgressParts = 10;  // the first estimate comes after a tenth of the draws
+constexpr int64_t kExportBytes = 1 << 20;
+
+absl::Status CancelledQuery() { return absl::CancelledError("the query was cancelled"); }
+
+absl::Status CheckObservable(const engine::Observable& observable,
+                             const engine::ProgramInfo& info) {
+  if (observable.kind == engine::ObservableKind::kLoss) return absl::OkStatus();
+  if (info.classes == 0)
+    return FieldError("observable.kind", "needs logits, and this program gives none; use LOSS");
+  if (observable.kind == engine::ObservableKind::kLogit && observable.logit_index >= info.classes) {
+    return FieldError(
+        "observable.logit_index",
+        absl::StrCat("is ", observable.logit_index, ", there are ", info.classes, " logits"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+class Queries::Impl {
+ public:
+  Impl(const Parts& parts, const Options& options)
+      : parts_(parts),
+        options_(options),
+        draws_(parts.store, &parts.workers, options.draw_cache_bytes),
+        traces_(parts.store.traces(), options.trace_cache_bytes),
+        open_(parts.store.catalog(), options.max_open_posteriors),
+        resolver_(parts.store, parts.datasets),
+        reader_(parts.store, parts.datasets, traces_),
+        answers_(static_cast<int64_t>(options.max_cached_answers)),
+        request_ids_(parts.store.catalog()) {}
+
+  absl::Status Recover();
+  absl::Status Attribute(const AttributeRequest& request, const CancelToken& cancel,
+                         absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink);
+  absl::Status ScoreMatrix(const ScoreMatrixRequest& request, const CancelToken& cancel,
+                           absl::FunctionRef<absl::Status(const ScoreBlock&)> sink);
+  absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
+                             absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
+  absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
+                            absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
+  absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
+
+ private:
+  // A posterior as a query sees it.
+  struct Opened {
+    PosteriorView view;
+    std::shared_ptr<PosteriorTraces> traces;
+  };
+  absl::StatusOr<Opened> Open(const std::string& posterior, const engine::Observable& observable);
+
+  // Called while rows are being evaluated, whenever a tenth more of the draws is there.
+  using OnProgress = absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)>;
+  // All rows' traces: read where they are stored, evaluated and kept where not.
+  absl::StatusOr<std::shared_ptr<EvaluatedRows>> TracesOf(QueryRows& rows, const Opened& opened,
+                                                          const engine::Observable& observable,
+                                                          const CancelToken& cancel,
+                                                          OnProgress on_progress);
+  absl::Status Evaluate(const QueryRows& rows, const Opened& opened,
+                        const engine::Observable& observable, const CancelToken& cancel,
+                        OnProgress on_progress, std::shared_ptr<EvaluatedRows> values);
+
+  absl::StatusOr<AttributeUpdate> Answer(const AttributeRequest& request, const Opened& opened,
+                                         const QueryRows& rows, const Candidates& candidates,
+                                         const std::vector<uint32_t>& missing_columns,
+                                         const EvaluatedRows& values, uint32_t draws_done,
+                                         int64_t k, const CancelToken& cancel);
+  // Empty if some row has no trace yet: then there is nothing to look up.
+  static std::string AnswerKey(const AttributeRequest& request, const Opened& opened,
+                               const QueryRows& rows, const Candidates& candidates, int64_t k);
+
+  absl::Status StartTracing(std::shared_ptr<RunningOperation> operation,
+                            const std::string& posterior);
+
+  const Parts parts_;
+  const Options options_;
+  DrawReader draws_;
+  TraceCache traces_;
+  OpenPosteriors open_;
+  QueryRowsResolver resolver_;
+  CandidateReader reader_;
+  LruCache<std::string, std::shared_ptr<const AttributeUpdate>>
+      answers_;                // an answer counts as one byte
+  absl::Mutex request_mutex_;  // makes looking up a request id and starting its operation one step
+  RequestIds request_ids_;
+};
+
+absl::StatusOr<Queries::Impl::Opened> Queries::Impl::Open(const std::string& posterior,
+                                                          const engine::Observable& observable) {
+  Opened opened;
+  BIF_ASSIGN_OR_RETURN(opened.view, parts_.posteriors.Open(posterior));
+  if (opened.view.active_chains.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("every chain of ", posterior,
+                     " diverged; sample with a smaller step_size or a larger gamma"));
+  }
+  BIF_RETURN_IF_ERROR(CheckObservable(observable, opened.view.sources.info));
+  BIF_ASSIGN_OR_RETURN(opened.traces, open_.Get(opened.view));
+  return opened;
+}
+
+absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened,
+                                     const engine::Observable& observable,
+                                     const CancelToken& cancel, OnProgress on_progress,
+                                     std::shared_ptr<EvaluatedRows> values) {
+  CancelToken stop;  // ends the task whichever way this function is left
+  const absl::Cleanup stop_task = [&stop] { stop.Cancel(); };
+  BIF_ASSIGN_OR_RETURN(EvaluationSpec spec, resolver_.SpecFor(rows, opened.view, observable));
+  BIF_RETURN_IF_ERROR(parts_.executor.Submit(
+      Priority::kInteractive,
+      MakeEvaluationTask(std::move(spec), values, stop, parts_.models, draws_, parts_.counters)));
+  const uint32_t total = opened.view.draws;
+  const uint32_t part = std::max<uint32_t>(2, (total + kProgressParts - 1) / kProgressParts);
+  uint32_t next = part;
+  absl::Duration report_cost;
+  absl::Time last_report = absl::InfinitePast();
+  while (true) {
+    const EvaluatedRows::State state = values->Wait(next, kCancelPoll);
+    if (cancel.cancelled()) return CancelledQuery();
+    if (state.finished) return state.status;
+    if (state.draws_done < next) continue;
+    next = state.draws_done + part;
+    // Rankings on the way take at most a third of the time from the work itself.
+    const absl::Time now = absl::Now();
+    if (now - last_report < 2 * report_cost) continue;
+    BIF_RETURN_IF_ERROR(on_progress(*values, state.draws_done));
+    last_report = absl::Now();
+    report_cost = last_report - now;
+  }
+}
+
+absl::StatusOr<std::shared_ptr<EvaluatedRows>> Queries::Impl::TracesOf(
+    QueryRows& rows, const Opened& opened, const engine::Observable& observable,
+    const CancelToken& cancel, OnProgress on_progress) {
+  const PosteriorView& view = opened.view;
+  auto values =
+      std::make_shared<EvaluatedRows>(rows.rows.size(), view.active_chains.size(), view.draws);
+  BIF_RETURN_IF_ERROR(resolver_.ReadStored(rows, view, observable, *values));
+  const size_t missing = rows.Missing(view.draws).size();
+  parts_.counters.query_rows_stored += rows.rows.size() - missing;
+  if (missing == 0) return values;
+  BIF_RETURN_IF_ERROR(Evaluate(rows, opened, observable, cancel, on_progress, values));
+  parts_.counters.query_rows_traced += missing;
+  const absl::Status kept = resolver_.Keep(rows, view, *opened.traces, observable, *values);
+  // A full disk keeps nothing, but the answer is there.
+  if (!kept.ok() && !absl::IsResourceExhausted(kept)) return kept;
+  return values;
+}
+
+std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Opened& opened,
+                                     const QueryRows& rows, const Candidates& candidates,
+                                     int64_t k) {
+  std::string key = absl::StrCat(
+      opened.view.record.number(), "/", opened.view.draws, "/",
+      absl::StrJoin(opened.view.active_chains, ","), "/", static_cast<int>(request.estimator), "/",
+      static_cast<int>(request.centring), "/", ArrayCode(request.observable), "/", k, "/",
+      candidates.version, "/", rows.dataset);
+  for (const QueryRow& row : rows.rows) {
+    if (!row.ordinal) return "";
+    absl::StrAppend(&key, ",", *row.ordinal);
+  }
+  return key;
+}
+
+absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(
+    const AttributeRequest& request, const Opened& opened, const QueryRows& rows,
+    const Candidates& candidates, const std::vector<uint32_t>& missing_columns,
+    const EvaluatedRows& values, uint32_t draws_done, int64_t k, const CancelToken& cancel) {
+  const ScoringSettings settings{request.estimator, request.centring, request.observable, true};
+  BIF_ASSIGN_OR_RETURN(
+      const PreparedScorer prepared,
+      PrepareScorer(opened.view, settings, values.values(), draws_done, missing_columns));
+  BIF_ASSIGN_OR_RETURN(const auto rankings,
+                       RankCandidates(reader_, parts_.workers, options_.scoring_threads, candidates,
+                                      opened.view, *opened.traces, prepared, settings, k, cancel));
+  AttributeUpdate update;
+  const auto chains = static_cast<uint32_t>(opened.view.active_chains.size());
+  update.draws_done = draws_done * chains;
+  update.draws_total = opened.view.draws * chains;
+  update.provenance = prepared.provenance;
+  const int sign = attribution::HelpfulSign(
+      request.estimator, request.observable.kind == engine::ObservableKind::kLoss);
+  const double t = prepared.scorer.t_quantile();
+  const auto named = [&](const attribution::RankedCandidate& c) -> absl::StatusOr<ScoredSample> {
+    BIF_ASSIGN_OR_RETURN(std::string id,
+                         reader_.IdOf(candidates.dataset, candidates.rows[c.candidate].ordinal));
+    return ScoredSample{std::move(id),          c.value.score,
+                        c.value.standard_error, attribution::Distinguishable(c.value, t),
+                        c.value.constant,       attribution::Helps(c.value, sign)};
+  };
+  for (size_t q = 0; q < rankings.size(); ++q) {
+    QueryRanking& ranking = update.rankings.emplace_back();
+    ranking.query = static_cast<uint32_t>(q);
+    if (!rows.is_inline) ranking.sample_id = rows.rows[q].sample_id;
+    ranking.helpful_stability = rankings[q].helpful_stability;
+    ranking.harmful_stability = rankings[q].harmful_stability;
+    for (const auto& c : rankings[q].helpful) {
+      BIF_ASSIGN_OR_RETURN(ScoredSample sample, named(c));
+      ranking.helpful.push_back(std::move(sample));
+    }
+    for (const auto& c : rankings[q].harmful) {
+      BIF_ASSIGN_OR_RETURN(ScoredSample sample, named(c));
+      ranking.harmful.push_back(std::move(sample));
+    }
+  }
+  return update;
+}
+
+absl::Status Queries::Impl::Attribute(
+    const AttributeRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(QueryRows rows,
+                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
+                                         "queries", kMaxQueries));
+  BIF_ASSIGN_OR_RETURN(
+      Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+  const auto count = static_cast<int64_t>(candidates.rows.size());
+  if (request.top_k > count) {
+    return FieldError("top_k",
+                      absl::StrCat("is ", request.top_k, ", there are ", count, " candidates"));
+  }
+  const int64_t k = request.top_k != 0 ? request.top_k : std::min<int64_t>(kDefaultTopK, count);
+
+  const size_t missing_rows = rows.Missing(view.draws).size();
+  if (missing_rows == 0) {
+    if (const auto known = answers_.Find(AnswerKey(request, opened, rows, candidates, k))) {
+      parts_.counters.query_rows_stored += rows.rows.size();
+      return sink(**known);
+    }
+  }
+  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
+                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
+  const auto report = [&](const EvaluatedRows& values, uint32_t draws_done) -> absl::Status {
+    absl::StatusOr<AttributeUpdate> update =
+        Answer(request, opened, rows, candidates, missing_columns, values, draws_done, k, cancel);
+    if (absl::IsDataLoss(update.status()))
+      return absl::OkStatus();  // too few readable draws so far
+    BIF_RETURN_IF_ERROR(update.status());
+    update->rows_evaluated = missing_rows;
+    return sink(*update);
+  };
+  BIF_ASSIGN_OR_RETURN(const auto values,
+                       TracesOf(rows, opened, request.observable, cancel, report));
+  BIF_ASSIGN_OR_RETURN(
+      AttributeUpdate final_update,
+      Answer(request, opened, rows, candidates, missing_columns, *values, view.draws, k, cancel));
+  final_update.final = true;
+  if (const std::string key = AnswerKey(request, opened, rows, candidates, k); !key.empty()) {
+    answers_.Insert(key, std::make_shared<const AttributeUpdate>(final_update), 1);
+  }
+  final_update.rows_evaluated = missing_rows;
+  return sink(final_update);
+}
+
+absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
+                                        const CancelToken& cancel,
+                                        absl::FunctionRef<absl::Status(const ScoreBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(QueryRows rows,
+                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
+                                         "queries", kMaxQueries));
+  BIF_ASSIGN_OR_RETURN(
+      const Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+  const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+  BIF_ASSIGN_OR_RETURN(const auto values,
+                       TracesOf(rows, opened, request.observable, cancel, quiet));
+  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
+                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
+  const ScoringSettings settings{request.estimator, request.centring, request.observable,
+                                 request.standard_errors};
+  BIF_ASSIGN_OR_RETURN(
+      const PreparedScorer prepared,
+      PrepareScorer(view, settings, values->values(), view.draws, missing_columns));
+
+  CandidateReader::Buffer buffer;
+  std::vector<attribution::ScoreValue> scores;
+  for (const CandidateBlock& block : BlocksOf(candidates)) {
+    if (cancel.cancelled()) return CancelledQuery();
+    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
+                                                         prepared.selection, buffer));
+    scores.resize((block.end - block.begin) * rows.rows.size());
+    prepared.scorer.Score(traces, absl::MakeSpan(scores));
+    ScoreBlock out;
+    out.first_candidate = block.begin;
+    BIF_ASSIGN_OR_RETURN(out.candidate_ids, reader_.IdsOf(candidates, block));
+    out.queries = static_cast<uint32_t>(rows.rows.size());
+    for (const auto& score : scores) {
+      out.scores.push_back(score.score);
+      if (request.standard_errors) out.standard_errors.push_back(score.standard_error);
+    }
+    out.provenance = &prepared.provenance;
+    BIF_RETURN_IF_ERROR(sink(out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Queries::Impl::SelfInfluence(
+    const SelfInfluenceRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(
+      const Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
+                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
+  // No query: an empty scorer still says which draws and blocks count.
+  const ScoringSettings settings{attribution::Estimator::kCovariance, request.centring, {}, true};
+  BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
+                       PrepareScorer(view, settings, {}, view.draws, missing_columns));
+  const auto layout = attribution::MakeLayout(static_cast<int64_t>(view.active_chains.size()),
+                                              prepared.selection.kept(), AutocorrelationOf(view));
+  CandidateReader::Buffer buffer;
+  std::vector<attribution::ScoreValue> variances;
+  for (const CandidateBlock& block : BlocksOf(candidates)) {
+    if (cancel.cancelled()) return CancelledQuery();
+    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
+                                                         prepared.selection, buffer));
+    const size_t count = block.end - block.begin;
+    variances.resize(count);
+    attribution::SelfVariance(layout, request.centring, traces, absl::MakeSpan(variances));
+    SelfInfluenceBlock out;
+    BIF_ASSIGN_OR_RETURN(out.sample_ids, reader_.IdsOf(candidates, block));
+    for (size_t i = 0; i < count; ++i) {
+      out.variances.push_back(variances[i].score);
+      out.standard_errors.push_back(variances[i].standard_error);
+      double sum = 0;
+      for (float loss :
+           traces.subspan(i * prepared.selection.stride(), prepared.selection.stride()))
+        sum += loss;
+      out.mean_losses.push_back(
+          static_cast<float>(sum / static_cast<double>(prepared.selection.stride())));
+      float anchor = 0;
+      BIF_RETURN_IF_ERROR(parts_.store.traces().Read(
+          {view.record.number(), kAnchorLossArray, candidates.dataset}, 0,
+          candidates.rows[block.begin + i].slot, 1, 1, 1, 0, absl::MakeSpan(&anchor, 1)));
+      out.anchor_losses.push_back(anchor);
+    }
+    out.provenance = &prepared.provenance;
+    BIF_RETURN_IF_ERROR(sink(out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Queries::Impl::ExportTraces(
+    const ExportTracesRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  const size_t stride = view.active_chains.size() * view.draws;
+  // At most 1 MiB a block, and never less than one sample.
+  const size_t most = std::max<size_t>(1, kExportBytes / (stride * sizeof(float)));
+  const auto send = [&](const std::vector<std::string>& ids,
+                        absl::Span<const float> values) -> absl::Status {
+    for (size_t begin = 0; begin < ids.size(); begin += most) {
+      if (cancel.cancelled()) return CancelledQuery();
+      const size_t end = std::min(ids.size(), begin + most);
+      TraceExportBlock out;
+      out.sample_ids.assign(ids.begin() + static_cast<int64_t>(begin),
+                            ids.begin() + static_cast<int64_t>(end));
+      out.chains = static_cast<uint32_t>(view.active_chains.size());
+      out.draws_per_chain = view.draws;
+      const auto part = values.subspan(begin * stride, (end - begin) * stride);
+      out.values.assign(part.begin(), part.end());
+      out.chain_indices = view.active_chains;
+      BIF_RETURN_IF_ERROR(sink(out));
+    }
+    return absl::OkStatus();
+  };
+
+  if (!request.samples.inline_samples.empty()) {
+    BIF_ASSIGN_OR_RETURN(
+        QueryRows rows, resolver_.Resolve(request.samples, view, *opened.traces, request.observable,
+                                          "samples", kMaxQueries));
+    const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+    BIF_ASSIGN_OR_RETURN(const auto values,
+                         TracesOf(rows, opened, request.observable, cancel, quiet));
+    std::vector<std::string> ids;
+    for (const QueryRow& row : rows.rows) ids.push_back(row.sample_id);
+    return send(ids, values->values());
+  }
+  BIF_ASSIGN_OR_RETURN(const Candidates samples,
+                       reader_.Resolve(request.samples, view, *opened.traces,
+                                       ArrayCode(request.observable), "samples"));
+  const DrawSelection everything(view.active_chains.size(), view.draws, view.draws, {});
+  CandidateReader::Buffer buffer;
+  for (const CandidateBlock& block : BlocksOf(samples)) {
+    BIF_ASSIGN_OR_RETURN(const auto values,
+                         reader_.Rows(samples, block, view, *opened.traces, everything, buffer));
+    BIF_ASSIGN_OR_RETURN(const auto ids, reader_.IdsOf(samples, block));
+    BIF_RETURN_IF_ERROR(send(ids, values));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest& request) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
+  BIF_ASSIGN_OR_RETURN(const auto record, parts_.datasets.Record(request.dataset, "dataset"));
+  // All checks of a query on this dataset hold here too.
+  SampleSet set;
+  set.dataset = request.dataset;
+  set.sample_ids = request.sample_ids;
+  if (!set.sample_ids.empty() || record.rows() - record.deleted() == 0) {
+    BIF_RETURN_IF_ERROR(
+        resolver_
+            .Resolve(set, opened.view, *opened.traces, {}, "", std::numeric_limits<int64_t>::max())
+            .status());
+  }
+  storage::pb::TraceRequest body;
+  body.set_dataset(record.id());
+  BIF_ASSIGN_OR_RETURN(const auto ordinals, parts_.datasets.OrdinalsOf(record, request.sample_ids));
+  for (uint32_t ordinal : ordinals) body.add_ordinals(ordinal);
+
+  Sha256 digest;
+  digest.UpdateField("TraceSamples");
+  digest.UpdateField(opened.view.record.key());
+  digest.UpdateField(record.id());
+  for (const std::string& id : request.sample_ids) digest.UpdateField(id);
+  const Digest body_digest = digest.Finish();
+
+  absl::MutexLock lock(&request_mutex_);
+  BIF_ASSIGN_OR_RETURN(const auto known, request_ids_.Find(request.request, body_digest));
+  if (known) return parts_.operations.Get(*known);
+  BIF_ASSIGN_OR_RETURN(const std::string id, parts_.operations.NewId());
+  storage::WriteSet writes;
+  request_ids_.Remember(request.request, body_digest, OperationName(id), parts_.clock.Now(),
+                        writes);
+  BIF_ASSIGN_OR_RETURN(auto operation,
+                       parts_.operations.Create(id, kTraceOperation, opened.view.record.key(),
+                                                body.SerializeAsString(), std::move(writes)));
+  if (const absl::Status started = StartTracing(operation, request.posterior); !started.ok()) {
+    operation->Finish(started, {});
+  }
+  return parts_.operations.Get(OperationName(id));
+}
+
+absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> operation,
+                                         const std::string& posterior) {
+  storage::pb::TraceRequest body;
+  if (!body.ParseFromString(operation->request()))
+    return absl::DataLossError("the operation's request cannot be read");
+  BIF_ASSIGN_OR_RETURN(Opened opened, Open(posterior, {}));
+  BIF_ASSIGN_OR_RETURN(const auto record,
+                       parts_.datasets.Record(DatasetName(body.dataset()), "dataset"));
+  std::vector<uint32_t> ordinals(body.ordinals().begin(), body.ordinals().end());
+  BIF_ASSIGN_OR_RETURN(const std::vector<uint32_t> living, parts_.datasets.LivingOrdinals(record));
+  if (ordinals.empty()) ordinals = living;
+  // After a restart some may have been deleted.
+  std::erase_if(ordinals,
+                [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
+  const TraceJobParts job{parts_.store, parts_.datasets, parts_.models, draws_, parts_.counters};
+  return parts_.executor.Submit(
+      Priority::kTrace,
+      MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),
+                    record.number(), std::move(ordinals)));
+}
+
+absl::Status Queries::Impl::Recover() {
+  for (const auto& operation : parts_.operations.TakeUnfinished(kTraceOperation)) {
+    const absl::Status started = StartTracing(operation, PosteriorName(operation->target_key()));
+    if (!started.ok()) operation->Finish(started, {});
+  }
+  return absl::OkStatus();
+}
+
+Queries::Queries(const Parts& parts, const Options& options)
+    : impl_(std::make_unique<Impl>(parts, options)) {}
+Queries::~Queries() = default;
+
+absl::Status Queries::Recover() { return impl_->Recover(); }
+
+absl::Status Queries::Attribute(const AttributeRequest& request, const CancelToken& cancel,
+                                absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink) {
+  return impl_->Attribute(request, cancel, sink);
+}
+absl::Status Queries::ScoreMatrix(const ScoreMatrixRequest& request, const CancelToken& cancel,
+                                  absl::FunctionRef<absl::Status(const ScoreBlock&)> sink) {
+  return impl_->ScoreMatrix(request, cancel, sink);
+}
+absl::Status Queries::SelfInfluence(
+    const SelfInfluenceRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink) {
+  return impl_->SelfInfluence(request, cancel, sink);
+}
+absl::Status Queries::ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
+                                   absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {
+  return impl_->ExportTraces(request, cancel, sink);
+}
+absl::StatusOr<Operation> Queries::TraceSamples(const TraceSamplesRequest& request) {
+  return impl_->TraceSamples(request);
+}
+
+}  // namespace bif::jobs

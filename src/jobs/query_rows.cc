@@ -1,0 +1,267 @@
+#include "src/jobs/query_rows.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/jobs/trace_arrays.h"
+#include "src/jobs/trace_cache.h"
+
+namespace bif::jobs {
+namespace {
+
+std::vector<TensorSpec> ColumnsOf(const storage::pb::DatasetRecord& record) {
+  std::vector<TensorSpec> columns;
+  for (const auto& column : record.columns()) {
+    columns.push_back({column.name(),
+                       static_cast<DType>(column.dtype()),
+                       {column.shape().begin(), column.shape().end()}});
+  }
+  return columns;
+}
+
+// The training data's columns that the program looks at: an inline query must have these.
+std::vector<TensorSpec> NeededColumns(const storage::pb::DatasetRecord& training,
+                                      const engine::ProgramInfo& info) {
+  std::vector<TensorSpec> needed;
+  for (const TensorSpec& column : ColumnsOf(training)) {
+    if (std::any_of(info.columns.begin(), info.columns.end(),
+                    [&](const TensorSpec& wanted) { return wanted.name == column.name; })) {
+      needed.push_back(column);
+    }
+  }
+  return needed;
+}
+
+// One hidden dataset a schema. No user can choose a name with an underscore.
+std::string HiddenId(const std::vector<TensorSpec>& columns) {
+  std::vector<std::string> texts;
+  for (const TensorSpec& column : columns) texts.push_back(column.ToString());
+  std::sort(texts.begin(), texts.end());
+  Sha256 digest;
+  for (const std::string& text : texts) digest.UpdateField(text);
+  return absl::StrCat("_inline-", ToHex(digest.Finish()).substr(0, 24));
+}
+
+SampleBatch RowsOf(const SampleBatch& batch, const std::vector<size_t>& rows) {
+  SampleBatch picked;
+  picked.rows = static_cast<int64_t>(rows.size());
+  for (const Column& column : batch.columns) {
+    const size_t bytes = column.spec.bytes();
+    Column& to = picked.columns.emplace_back();
+    to.spec = column.spec;
+    to.data.reserve(rows.size() * bytes);
+    for (size_t row : rows) {
+      const auto begin = column.data.begin() + static_cast<int64_t>(row * bytes);
+      to.data.insert(to.data.end(), begin, begin + static_cast<int64_t>(bytes));
+    }
+  }
+  return picked;
+}
+
+}  // namespace
+
+std::vector<size_t> QueryRows::Missing(uint32_t draws) const {
+  std::vector<size_t> missing;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (rows[r].traced.draws < draws) missing.push_back(r);
+  }
+  return missing;
+}
+
+absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
+                                                     const PosteriorView& view,
+                                                     const PosteriorTraces& traces,
+                                                     const engine::Observable& observable,
+                                                     const std::string& field, int64_t max_rows) {
+  QueryRows rows;
+  rows.is_inline = !set.inline_samples.empty();
+  rows.field = absl::StrCat(field, rows.is_inline ? ".inline" : ".sample_ids");
+  if (rows.is_inline && (!set.dataset.empty() || !set.sample_ids.empty())) {
+    return FieldError(field, "has inline samples and stored ones; ask for one kind at a time");
+  }
+  if (!rows.is_inline && set.dataset.empty()) {
+    return FieldError(set.sample_ids.empty() ? field : field + ".dataset",
+                      "names no samples; give inline ones, or a dataset and ids");
+  }
+  const auto given =
+      static_cast<int64_t>(std::max(set.inline_samples.size(), set.sample_ids.size()));
+  if (given > max_rows) {
+    return FieldError(rows.field, absl::StrCat("holds ", given, " samples, at most ", max_rows,
+                                               " are allowed in a call"));
+  }
+  BIF_RETURN_IF_ERROR(rows.is_inline ? ResolveInline(set.inline_samples, view, rows)
+                                     : ResolveStored(set, view, max_rows, rows));
+
+  std::vector<uint32_t> ordinals;
+  for (const QueryRow& row : rows.rows) ordinals.push_back(row.ordinal.value_or(0));
+  const auto traced = traces.index().Find(ArrayCode(observable), rows.dataset, ordinals);
+  for (size_t r = 0; r < rows.rows.size(); ++r) {
+    if (rows.rows[r].ordinal) rows.rows[r].traced = traced[r];
+  }
+  return rows;
+}
+
+absl::Status QueryRowsResolver::ResolveInline(const std::vector<Sample>& samples,
+                                              const PosteriorView& view, QueryRows& rows) {
+  BIF_ASSIGN_OR_RETURN(const auto training, store_.catalog().Get<storage::pb::DatasetRecord>(
+                                                storage::DatasetKey(view.record.dataset())));
+  const std::vector<TensorSpec> all = ColumnsOf(training);
+  rows.columns = NeededColumns(training, view.sources.info);
+  // A sample may be given with all of its dataset's columns: what the program does not look at is
+  // no part of a query.
+  std::vector<Sample> needed = samples;
+  for (Sample& sample : needed) {
+    std::erase_if(sample.tensors, [&](const Column& tensor) {
+      const auto same = [&](const TensorSpec& column) { return column.name == tensor.spec.name; };
+      return std::any_of(all.begin(), all.end(), same) &&
+             std::none_of(rows.columns.begin(), rows.columns.end(), same);
+    });
+  }
+  BIF_ASSIGN_OR_RETURN(rows.inline_batch, BatchOf(needed, rows.columns, rows.field));
+  rows.hidden_id = HiddenId(rows.columns);
+  for (int64_t r = 0; r < rows.inline_batch.rows; ++r) {
+    rows.rows.push_back({ToHex(storage::SampleDigest(rows.inline_batch, r)), std::nullopt, {}});
+  }
+  const auto hidden =
+      store_.catalog().Get<storage::pb::DatasetRecord>(storage::DatasetKey(rows.hidden_id));
+  if (absl::IsNotFound(hidden.status())) return absl::OkStatus();
+  BIF_RETURN_IF_ERROR(hidden.status());
+  rows.dataset = hidden->number();
+  std::vector<storage::RecordKey> keys;
+  for (const QueryRow& row : rows.rows)
+    keys.push_back(storage::SampleDigestKey(rows.dataset, row.sample_id));
+  BIF_ASSIGN_OR_RETURN(const auto known, store_.catalog().GetU32s(keys));
+  for (size_t r = 0; r < known.size(); ++r) rows.rows[r].ordinal = known[r];
+  return absl::OkStatus();
+}
+
+absl::Status QueryRowsResolver::ResolveStored(const SampleSet& set, const PosteriorView& view,
+                                              int64_t max_rows, QueryRows& rows) {
+  const std::string field = rows.field.substr(0, rows.field.rfind('.'));
+  BIF_ASSIGN_OR_RETURN(const auto record, datasets_.Record(set.dataset, field + ".dataset"));
+  if (const absl::Status fit = CheckColumnsFit(ColumnsOf(record), view.sources.info.columns);
+      !fit.ok()) {
+    return FieldError(field + ".dataset", std::string(fit.message()));
+  }
+  rows.columns = ColumnsOf(record);
+  rows.dataset = record.number();
+  std::vector<uint32_t> ordinals;
+  if (!set.sample_ids.empty()) {
+    BIF_ASSIGN_OR_RETURN(ordinals, datasets_.OrdinalsOf(record, set.sample_ids));
+    absl::flat_hash_set<uint32_t> seen;
+    for (size_t i = 0; i < ordinals.size(); ++i) {
+      if (!seen.insert(ordinals[i]).second) {
+        return FieldError(absl::StrCat(rows.field, "[", i, "]"),
+                          absl::StrCat("names ", set.sample_ids[i], " again"));
+      }
+      rows.rows.push_back({set.sample_ids[i], ordinals[i], {}});
+    }
+    return absl::OkStatus();
+  }
+  const int64_t living = record.rows() - record.deleted();
+  if (living == 0) return FieldError(field + ".dataset", "holds no samples");
+  if (living > max_rows) {
+    return FieldError(rows.field, absl::StrCat("is empty, which means all ", living,
+                                               " samples of the dataset; at most ", max_rows,
+                                               " are allowed in a call"));
+  }
+  BIF_ASSIGN_OR_RETURN(ordinals, datasets_.LivingOrdinals(record));
+  for (uint32_t ordinal : ordinals) {
+    BIF_ASSIGN_OR_RETURN(const auto headers,
+                         store_.samples().ReadHeaders(rows.dataset, ordinal, 1));
+    if (!headers.empty()) rows.rows.push_back({headers[0].id, ordinal, {}});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EvaluationSpec> QueryRowsResolver::SpecFor(const QueryRows& rows,
+                                                          const PosteriorView& view,
+                                                          const engine::Observable& observable) {
+  EvaluationSpec spec;
+  spec.view = view;
+  spec.observable = observable;
+  spec.field_of_row = [field = rows.field](size_t row) {
+    return absl::StrCat(field, "[", row, "]");
+  };
+  std::map<uint32_t, std::vector<size_t>> by_first_draw;
+  for (size_t r : rows.Missing(view.draws)) by_first_draw[rows.rows[r].traced.draws].push_back(r);
+  for (auto& [first_draw, members] : by_first_draw) {
+    EvaluationGroup group;
+    group.first_draw = first_draw;
+    if (rows.is_inline) {
+      group.samples = RowsOf(rows.inline_batch, members);
+    } else {
+      std::sort(members.begin(), members.end(),
+                [&](size_t a, size_t b) { return *rows.rows[a].ordinal < *rows.rows[b].ordinal; });
+      std::vector<uint32_t> ordinals;  // the store wants them ascending
+      for (size_t r : members) ordinals.push_back(*rows.rows[r].ordinal);
+      BIF_ASSIGN_OR_RETURN(group.samples, store_.samples().Read(rows.dataset, ordinals));
+    }
+    group.rows = std::move(members);
+    spec.groups.push_back(std::move(group));
+  }
+  return spec;
+}
+
+absl::Status QueryRowsResolver::ReadStored(const QueryRows& rows, const PosteriorView& view,
+                                           const engine::Observable& observable,
+                                           EvaluatedRows& values) {
+  const storage::TraceArray array{view.record.number(), ArrayCode(observable), rows.dataset};
+  for (size_t r = 0; r < rows.rows.size(); ++r) {
+    const TracedRow& traced = rows.rows[r].traced;
+    const uint32_t draws = std::min(traced.draws, view.draws);
+    if (draws == 0) continue;
+    for (size_t c = 0; c < view.active_chains.size(); ++c) {
+      BIF_RETURN_IF_ERROR(store_.traces().Read(array, view.active_chains[c], traced.slot, 1, draws,
+                                               static_cast<int64_t>(values.stride()),
+                                               static_cast<int64_t>(c * view.draws),
+                                               values.row(r)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueryRowsResolver::StoreInlineSamples(QueryRows& rows) {
+  BIF_ASSIGN_OR_RETURN(const auto hidden, datasets_.EnsureHidden(rows.hidden_id, rows.columns));
+  rows.dataset = hidden.number();
+  absl::MutexLock lock(&hidden_);
+  std::vector<storage::RecordKey> keys;
+  for (const QueryRow& row : rows.rows)
+    keys.push_back(storage::SampleDigestKey(rows.dataset, row.sample_id));
+  BIF_ASSIGN_OR_RETURN(const auto known, store_.catalog().GetU32s(keys));
+  absl::flat_hash_map<std::string, uint32_t>
+      position;  // in the append; the same sample may come twice
+  std::vector<size_t> fresh;
+  std::vector<std::string> ids;
+  for (size_t r = 0; r < rows.rows.size(); ++r) {
+    rows.rows[r].ordinal = known[r];
+    if (known[r] || !position.try_emplace(rows.rows[r].sample_id, ids.size()).second) continue;
+    fresh.push_back(r);
+    ids.push_back(rows.rows[r].sample_id);
+  }
+  if (fresh.empty()) return absl::OkStatus();
+  BIF_ASSIGN_OR_RETURN(
+      const uint32_t first,
+      datasets_.AppendHidden(rows.hidden_id, RowsOf(rows.inline_batch, fresh), ids));
+  for (QueryRow& row : rows.rows) {
+    if (!row.ordinal) row.ordinal = first + position[row.sample_id];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueryRowsResolver::Keep(QueryRows& rows, const PosteriorView& view,
+                                     PosteriorTraces& traces, const engine::Observable& observable,
+                                     EvaluatedRows& values) {
+  const std::vector<size_t> missing = rows.Missing(view.draws);
+  if (missing.empty()) return absl::OkStatus();
+  if (rows.is_inline) BIF_RETURN_IF_ERROR(StoreInlineSamples(rows));
+  std::vector<NewTrace> fresh;
+  for (size_t r : missing) fresh.push_back({*rows.rows[r].ordinal, r, rows.rows[r].traced.draws});
+  return traces.Keep(store_, view, observable, rows.dataset, fresh, values, !rows.is_inline);
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,125 @@
+#include "src/jobs/scoring.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/attribution/convergence.h"
+#include "src/base/status.h"
+#include "src/jobs/parallel_for.h"
+#include "src/jobs/resource_names.h"
+
+namespace bif::jobs {
+
+double AutocorrelationOf(const PosteriorView& view) {
+  std::vector<float> losses;
+  for (uint32_t chain : view.active_chains) {
+    for (const auto& record : view.record.chains()) {
+      if (record.index() != chain ||
+          static_cast<uint32_t>(record.sampling_loss_size()) < view.draws)
+        continue;
+      losses.insert(losses.end(), record.sampling_loss().begin(),
+                    record.sampling_loss().begin() + view.draws);
+    }
+  }
+  if (losses.size() != view.active_chains.size() * view.draws) return 1;
+  return attribution::AutocorrelationTime(static_cast<int64_t>(view.active_chains.size()),
+                                          view.draws, losses);
+}
+
+Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selection,
+                        size_t unreadable_draws) {
+  Provenance provenance;
+  provenance.posterior = PosteriorName(view.record.key());
+  provenance.chains = static_cast<uint32_t>(view.active_chains.size());
+  provenance.draws_per_chain = selection.kept();
+  for (const auto& chain : view.record.chains()) {
+    if (chain.diverged()) provenance.chains_left_out.push_back(chain.index());
+  }
+  provenance.numerics = view.record.numerics();
+  provenance.draws_left_out = static_cast<uint32_t>(unreadable_draws);
+  return provenance;
+}
+
+absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
+                                             const ScoringSettings& settings,
+                                             absl::Span<const float> queries, uint32_t prefix,
+                                             std::vector<uint32_t> missing_columns) {
+  const size_t chains = view.active_chains.size();
+  const size_t stride = chains * view.draws;
+  // Draws behind the prefix are NaN because they are not known yet, not because they could not be
+  // read.
+  for (uint32_t column : MissingColumns(queries, stride)) {
+    if (column % view.draws < prefix) missing_columns.push_back(column);
+  }
+  std::sort(missing_columns.begin(), missing_columns.end());
+  missing_columns.erase(std::unique(missing_columns.begin(), missing_columns.end()),
+                        missing_columns.end());
+  const DrawSelection selection(chains, view.draws, prefix, missing_columns);
+  if (selection.kept() < 2) {
+    return absl::DataLossError(absl::StrCat("only ", selection.kept(), " of ", prefix, " draws of ",
+                                            PosteriorName(view.record.key()),
+                                            " can be read in every chain"));
+  }
+  std::vector<float> kept(queries.size() / stride * selection.stride());
+  for (size_t q = 0; q < queries.size() / stride; ++q) {
+    selection.Gather(queries.data() + q * stride, kept.data() + q * selection.stride());
+  }
+  const auto layout = attribution::MakeLayout(static_cast<int64_t>(chains), selection.kept(),
+                                              AutocorrelationOf(view));
+  BIF_ASSIGN_OR_RETURN(
+      auto scorer, attribution::Scorer::Create(layout, settings.estimator, settings.centring, kept,
+                                               settings.standard_errors));
+  Provenance provenance = ProvenanceOf(view, selection, missing_columns.size());
+  provenance.estimator = settings.estimator;
+  provenance.centring = settings.centring;
+  provenance.observable = settings.observable;
+  provenance.jackknife_blocks =
+      settings.standard_errors ? static_cast<uint32_t>(scorer.blocks()) : 0;
+  return PreparedScorer{selection, std::move(scorer), std::move(provenance)};
+}
+
+absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
+    CandidateReader& reader, WorkerPool& workers, int threads, const Candidates& candidates,
+    const PosteriorView& view, const PosteriorTraces& traces, const PreparedScorer& prepared,
+    const ScoringSettings& settings, int64_t k, const CancelToken& cancel) {
+  const int64_t queries = prepared.scorer.queries();
+  const int sign = attribution::HelpfulSign(
+      settings.estimator, settings.observable.kind == engine::ObservableKind::kLoss);
+  struct Part {
+    std::vector<attribution::Ranking> rankings;  // one a query
+    std::vector<attribution::ScoreValue> scores;
+    CandidateReader::Buffer buffer;
+  };
+  const attribution::Ranking empty(k, static_cast<int64_t>(candidates.rows.size()), sign);
+  std::vector<Part> parts(std::max(1, threads));
+  for (Part& part : parts) part.rankings.assign(queries, empty);
+
+  const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
+  BIF_RETURN_IF_ERROR(ParallelFor(
+      workers, static_cast<int>(parts.size()), blocks.size(),
+      [&](int worker, size_t b) -> absl::Status {
+        if (cancel.cancelled()) return absl::CancelledError("the query was cancelled");
+        Part& part = parts[worker];
+        const CandidateBlock& block = blocks[b];
+        BIF_ASSIGN_OR_RETURN(const auto rows, reader.Rows(candidates, block, view, traces,
+                                                          prepared.selection, part.buffer));
+        const auto count = static_cast<int64_t>(block.end - block.begin);
+        part.scores.resize(count * queries);
+        prepared.scorer.Score(rows, absl::MakeSpan(part.scores));
+        for (int64_t q = 0; q < queries; ++q) {
+          part.rankings[q].Add(static_cast<int64_t>(block.begin), count, part.scores.data() + q,
+                               queries);
+        }
+        return absl::OkStatus();
+      }));
+  std::vector<attribution::RankingResult> results;
+  for (int64_t q = 0; q < queries; ++q) {
+    for (size_t p = 1; p < parts.size(); ++p) parts[0].rankings[q].Merge(parts[p].rankings[q]);
+    results.push_back(parts[0].rankings[q].Finish());
+  }
+  return results;
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,58 @@
+// From query traces and candidates to rankings: one pass over the candidates' rows, shared by a few
+// threads.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "src/attribution/estimator.h"
+#include "src/attribution/ranking.h"
+#include "src/base/cancel.h"
+#include "src/jobs/candidates.h"
+#include "src/jobs/evaluation.h"
+#include "src/jobs/posterior_traces.h"
+#include "src/jobs/posteriors.h"
+#include "src/jobs/queries.h"
+#include "src/jobs/worker_pool.h"
+
+namespace bif::jobs {
+
+struct ScoringSettings {
+  attribution::Estimator estimator = attribution::Estimator::kBif;
+  attribution::Centring centring = attribution::Centring::kPooled;
+  engine::Observable observable;
+  bool standard_errors = true;
+};
+
+// Queries and the draws that an answer about them uses, ready to score rows.
+struct PreparedScorer {
+  DrawSelection selection;
+  attribution::Scorer scorer;
+  Provenance provenance;
+};
+
+// `queries`: [query][chain][draw], of which the first `prefix` draws of each chain are known.
+// `missing_columns`: those of the candidates. DATA_LOSS if fewer than 2 draws are left.
+absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
+                                             const ScoringSettings& settings,
+                                             absl::Span<const float> queries, uint32_t prefix,
+                                             std::vector<uint32_t> missing_columns);
+
+// The sampling loss's autocorrelation time in draws, over the chains that count.
+double AutocorrelationOf(const PosteriorView& view);
+
+// Chains, draws and numerics of an answer; estimator, centring and blocks are the caller's.
+Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selection,
+                        size_t unreadable_draws);
+
+// The k best candidates at both ends, one ranking a query. CANCELLED if `cancel` says so.
+absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
+    CandidateReader& reader, WorkerPool& workers, int threads, const Candidates& candidates,
+    const PosteriorView& view, const PosteriorTraces& traces, const PreparedScorer& prepared,
+    const ScoringSettings& settings, int64_t k, const CancelToken& cancel);
+
+}  // namespace bif::jobs

@@ -1,0 +1,156 @@
+#include "src/jobs/trace_operation.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "src/base/status.h"
+#include "src/jobs/evaluation.h"
+#include "src/jobs/trace_arrays.h"
+
+namespace bif::jobs {
+namespace {
+
+constexpr size_t kChunkBytes = size_t{32} << 20;  // traces held until their commit
+constexpr size_t kLargestChunk = 4096;            // rows; the samples are held too
+
+class TraceTask : public DeviceTask {
+ public:
+  TraceTask(const TraceJobParts& parts, std::shared_ptr<RunningOperation> operation,
+            PosteriorView view, std::shared_ptr<PosteriorTraces> traces, uint32_t dataset_number,
+            std::vector<uint32_t> ordinals)
+      : parts_(parts),
+        operation_(std::move(operation)),
+        view_(std::move(view)),
+        traces_(std::move(traces)),
+        dataset_(dataset_number),
+        ordinals_(std::move(ordinals)) {
+    std::sort(ordinals_.begin(), ordinals_.end());
+    ordinals_.erase(std::unique(ordinals_.begin(), ordinals_.end()), ordinals_.end());
+    for (const TracedRow& row : traces_->index().Find(array(), dataset_, ordinals_)) {
+      if (row.draws >= view_.draws) ++result_.rows_already_there;
+    }
+    started_ = absl::Now();
+  }
+
+  Outcome Step() override {
+    absl::StatusOr<Outcome> outcome = Work();
+    if (outcome.ok() && *outcome == Outcome::kMore) return Outcome::kMore;
+    evaluation_.reset();
+    operation_->Finish(outcome.status(), result_);
+    return Outcome::kDone;
+  }
+
+  // Unfinished in the catalog: it goes on at the next start.
+  void Abandon(const absl::Status&) override {}
+
+ private:
+  uint32_t array() const { return ArrayCode({}); }
+  uint32_t total_draws() const {
+    return static_cast<uint32_t>(view_.active_chains.size()) * view_.draws;
+  }
+
+  absl::StatusOr<Outcome> Work() {
+    if (operation_->cancel().cancelled())
+      return absl::CancelledError("cancelled; the traces that were committed stay");
+    if (!evaluation_) {
+      BIF_ASSIGN_OR_RETURN(const bool any, NextChunk());
+      if (!any) return Outcome::kDone;
+      BIF_RETURN_IF_ERROR(evaluation_->Start());
+      return Outcome::kMore;
+    }
+    BIF_ASSIGN_OR_RETURN(const bool done, evaluation_->Slice());
+    Report();
+    if (!done) return Outcome::kMore;
+    storage::WriteSet writes;
+    operation_->AddTo(writes);
+    BIF_RETURN_IF_ERROR(traces_->Keep(parts_.store, view_, {}, dataset_, chunk_, *values_, true,
+                                      std::move(writes)));
+    parts_.counters.query_rows_traced += chunk_.size();
+    result_.rows_traced += static_cast<int64_t>(chunk_.size());
+    evaluation_.reset();
+    return Outcome::kMore;
+  }
+
+  // The next rows without traces, all lacking the same draws. False if there are none left.
+  absl::StatusOr<bool> NextChunk() {
+    const size_t row_bytes = std::max<size_t>(1, size_t{total_draws()} * sizeof(float));
+    const size_t limit = std::clamp<size_t>(kChunkBytes / row_bytes, 1, kLargestChunk);
+    const auto known =
+        traces_->index().Find(array(), dataset_, absl::MakeSpan(ordinals_).subspan(next_));
+    chunk_.clear();
+    std::vector<uint32_t> ordinals;
+    uint32_t first_draw = 0;
+    for (const TracedRow& row : known) {
+      if (row.draws < view_.draws) {
+        if (ordinals.empty()) first_draw = row.draws;
+        if (ordinals.size() == limit || row.draws != first_draw) break;
+        chunk_.push_back({row.ordinal, ordinals.size(), first_draw});
+        ordinals.push_back(row.ordinal);
+      }
+      ++next_;
+    }
+    if (ordinals.empty()) return false;
+
+    EvaluationSpec spec;
+    spec.view = view_;
+    EvaluationGroup& group = spec.groups.emplace_back();
+    group.first_draw = first_draw;
+    BIF_ASSIGN_OR_RETURN(group.samples, parts_.store.samples().Read(dataset_, ordinals));
+    for (size_t r = 0; r < ordinals.size(); ++r) group.rows.push_back(r);
+    spec.field_of_row = [ordinals](size_t row) {
+      return absl::StrCat("sample_ids (row ", ordinals[row], " of the dataset)");
+    };
+    values_ =
+        std::make_shared<EvaluatedRows>(ordinals.size(), view_.active_chains.size(), view_.draws);
+    evaluation_.emplace(std::move(spec), values_, parts_.models, parts_.draws, parts_.counters);
+    return true;
+  }
+
+  void Report() {
+    OperationProgress progress;
+    progress.stage = "tracing";
+    // In draws of all rows together: chunks done count in proportion.
+    const double rows = static_cast<double>(std::max<size_t>(1, ordinals_.size()));
+    const double part = static_cast<double>(chunk_.size()) / rows;
+    const double draws_share =
+        static_cast<double>(evaluation_->draws_done()) / std::max<uint32_t>(1, view_.draws);
+    const double share =
+        std::min(1.0, static_cast<double>(next_) / rows - part + part * draws_share);
+    progress.draws_total = total_draws();
+    progress.draws_done = static_cast<uint32_t>(share * progress.draws_total);
+    const double seconds = absl::ToDoubleSeconds(absl::Now() - started_);
+    if (seconds > 0) progress.draws_per_second = progress.draws_done / seconds;
+    if (share > 0) progress.remaining = absl::Seconds(seconds * (1 - share) / share);
+    progress.rows = result_.rows_traced + result_.rows_already_there;
+    operation_->Report(progress);
+  }
+
+  TraceJobParts parts_;
+  std::shared_ptr<RunningOperation> operation_;
+  PosteriorView view_;
+  std::shared_ptr<PosteriorTraces> traces_;
+  uint32_t dataset_;
+  std::vector<uint32_t> ordinals_;  // ascending
+  size_t next_ = 0;                 // position in ordinals_ behind the current chunk
+  std::vector<NewTrace> chunk_;
+  std::shared_ptr<EvaluatedRows> values_;
+  std::optional<Evaluation> evaluation_;  // of the current chunk
+  OperationResult result_;
+  absl::Time started_;
+};
+
+}  // namespace
+
+std::unique_ptr<DeviceTask> MakeTraceTask(const TraceJobParts& parts,
+                                          std::shared_ptr<RunningOperation> operation,
+                                          PosteriorView view,
+                                          std::shared_ptr<PosteriorTraces> traces,
+                                          uint32_t dataset_number, std::vector<uint32_t> ordinals) {
+  return std::make_unique<TraceTask>(parts, std::move(operation), std::move(view),
+                                     std::move(traces), dataset_number, std::move(ordinals));
+}
+
+}  // namespace bif::jobs

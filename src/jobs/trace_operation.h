@@ -1,0 +1,40 @@
+// The trace job: evaluates stored samples at every draw of a posterior and keeps their losses, a
+// few thousand rows a commit. It works at trace priority, so queries go first and sampling last.
+// What is committed stays, whatever happens; after a restart it goes on with the rows that lack
+// traces.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "src/jobs/counters.h"
+#include "src/jobs/datasets.h"
+#include "src/jobs/device_executor.h"
+#include "src/jobs/draw_reader.h"
+#include "src/jobs/model_cache.h"
+#include "src/jobs/operations.h"
+#include "src/jobs/posterior_traces.h"
+#include "src/jobs/posteriors.h"
+#include "src/storage/store.h"
+
+namespace bif::jobs {
+
+struct TraceJobParts {
+  storage::Store& store;
+  Datasets& datasets;
+  ModelCache& models;
+  DrawReader& draws;
+  Counters& counters;
+};
+
+// `ordinals`: of `dataset`, to be traced where they are not yet. The task ends the operation.
+std::unique_ptr<DeviceTask> MakeTraceTask(const TraceJobParts& parts,
+                                          std::shared_ptr<RunningOperation> operation,
+                                          PosteriorView view,
+                                          std::shared_ptr<PosteriorTraces> traces,
+                                          uint32_t dataset_number, std::vector<uint32_t> ordinals);
+
+}  // namespace bif::jobs
