@@ -33,6 +33,7 @@ SETTINGS = {
     "batch-size": 256,
     "seed": 1,
 }
+CLASSES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 MISREAD_QUERIES, CORRECT_QUERIES = 8, 4
 TOP_K = 20
 COLUMNS = ["image:uint8:28,28", "label:uint8"]
@@ -120,38 +121,62 @@ def run(args):
                               lambda: attribute(daemon, posterior, misread + correct))
         influence = watch.time("self_influence", "asking every training image for its self-influence",
                                lambda: self_influence(daemon, posterior))
-        watch.time("report", f"writing {report}", lambda: daemon.bifctl(
-            "report", "--posterior", posterior, *test_images(misread + correct), f"--out={report}"))
+        summary = {
+            "posterior": sampled,
+            "sampling_peak_mib": peak_mib[0],
+            "misread": misread,
+            "correct": correct,
+            "seconds": watch.seconds,
+            "figures": figures(truth, rankings[: len(misread)], influence),
+        }
+        watch.time("report", f"writing {report}", lambda: write_report(
+            daemon, posterior, misread + correct, report, truth, lines(summary)))
 
-    flipped = {str(row) for row in truth["flipped_rows"]}
-    harmful = [score["sampleId"] for ranking in rankings[: len(misread)] for score in ranking["harmful"][:TOP_K]]
-    summary = {
-        "posterior": sampled,
-        "sampling_peak_mib": peak_mib[0],
-        "misread": misread,
-        "correct": correct,
-        "seconds": watch.seconds,
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=2))
+    return summary
+
+
+def figures(truth, misread_rankings, influence):
+    """How well the scores find what was hidden from bifd."""
+    flipped = truth["flipped"]
+    harmful = [score["sampleId"] for ranking in misread_rankings for score in ranking["harmful"][:TOP_K]]
+    return {
         "test_accuracy": truth["test_accuracy"],
         "base_rate": len(flipped) / len(influence),
         "flipped_among_harmful": share_of(harmful, flipped),
         "auroc_self_influence": auroc({sample: variance for sample, (variance, _) in influence.items()}, flipped),
         "auroc_loss": auroc({sample: loss for sample, (_, loss) in influence.items()}, flipped),
     }
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2))
-    return summary
 
 
-def tell(summary, report):
-    seconds = summary["seconds"]
-    print(f"""
-Flipped labels among all training images                        {summary['base_rate']:6.1%}
-Flipped labels among the {TOP_K} most harmful to misread test images  {summary['flipped_among_harmful']:6.1%}
-AUROC of self-influence for finding the flipped labels          {summary['auroc_self_influence']:6.3f}
-AUROC of the plain loss for the same                            {summary['auroc_loss']:6.3f}
-Sampling the posterior                                          {seconds['sampling']:6.1f} s
-First query, bifctl's start included                            {seconds['first_query']:6.2f} s
-The same query again                                            {seconds['repeated_query']:6.2f} s
-The report is {report}""")
+def lines(summary):
+    """(what, value) of everything that the demonstration has to say."""
+    found, seconds = summary["figures"], summary["seconds"]
+    return [
+        ("test accuracy of the classifier", f"{found['test_accuracy']:.3f}"),
+        ("flipped labels among all training images", f"{found['base_rate']:.1%}"),
+        (f"flipped labels among the {TOP_K} most harmful to misread test images", f"{found['flipped_among_harmful']:.1%}"),
+        ("AUROC of self-influence for finding flipped labels", f"{found['auroc_self_influence']:.3f}"),
+        ("AUROC of the plain loss for the same", f"{found['auroc_loss']:.3f}"),
+        ("sampling the posterior", f"{seconds['sampling']:.1f} s"),
+        ("first query, bifctl's start included", f"{seconds['first_query']:.2f} s"),
+        ("the same query again", f"{seconds['repeated_query']:.2f} s"),
+    ]
+
+
+def write_report(daemon, posterior, rows, report, truth, told):
+    """The page that `bifctl report` makes, with badges for what only this demonstration knows."""
+    notes = {row: f"label flipped: was {CLASSES[label]}" for row, label in truth["flipped"].items()}
+    for row in rows:
+        answer = truth["test_predictions"][row]
+        right = answer == truth["test_labels"][row]
+        notes[f"test/{row}"] = "read well" if right else f"misread as {CLASSES[answer]}"
+    notes_file, summary_file = report.with_name("notes.json"), report.with_name("report_summary.json")
+    notes_file.write_text(json.dumps(notes))
+    summary_file.write_text(json.dumps([{"label": what, "value": value} for what, value in told]))
+    daemon.run_bifctl("report", "--posterior", posterior, *test_images(rows), f"--out={report}",
+                      "--title=Which training images made Fashion-MNIST look like this?",
+                      f"--class-names={','.join(CLASSES)}", f"--notes={notes_file}", f"--summary={summary_file}")
 
 
 def main():
@@ -159,7 +184,10 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="where bifd and bifctl are")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="emptied first")
     args = parser.parse_args()
-    tell(run(args), args.out / "report.html")
+    print()
+    for what, value in lines(run(args)):
+        print(f"{what:65} {value:>8}")
+    print(f"The report is {args.out / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Writes into FOLDER
   model.pt2            the program with its trained weights, as torch.export wrote it; any batch size
   train-images.idx     the training images, as they are
   train-labels.idx     the labels that the model was trained with, 5 % of them wrong
-  truth.json           what an attribution cannot know: which rows were flipped, and how the test set is predicted
+  truth.json           what an attribution cannot know: the true labels of flipped rows, and the model's answers
 """
 
 import argparse
@@ -87,7 +87,7 @@ def main():
     write_idx(args.out / "train-labels.idx", labels)
     truth = {
         "test_accuracy": accuracy,
-        "flipped_rows": flipped.tolist(),
+        "flipped": {str(row): int(true_labels[row]) for row in flipped},
         "test_predictions": predictions.tolist(),
         "test_labels": test_labels.tolist(),
     }

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES / "fashion_mnist"))
 from idx import read_idx, write_idx  # noqa: E402
+from measures import auroc  # noqa: E402
 
 
 def run_example(script, *arguments):
@@ -43,8 +44,9 @@ class FashionMnist(unittest.TestCase):
         truth = json.loads((self.out / "truth.json").read_text())
         true = read_idx("/usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz")[:400]
         given = read_idx(self.out / "train-labels.idx")
-        self.assertEqual(np.flatnonzero(true != given).tolist(), truth["flipped_rows"])
-        self.assertEqual(len(truth["flipped_rows"]), 20)
+        changed = np.flatnonzero(true != given)
+        self.assertEqual({str(row): int(true[row]) for row in changed}, truth["flipped"])
+        self.assertEqual(len(changed), 20)
         self.assertLess(given.max(), 10)
 
     def test_training_twice_gives_the_same_labels_and_predictions(self):
@@ -62,6 +64,14 @@ class ExportModel(unittest.TestCase):
         self.assertEqual(weights.keys(), program.state_dict.keys())
         for name, tensor in program.state_dict.items():
             self.assertTrue(torch.equal(weights[name], tensor), name)
+
+
+class Measures(unittest.TestCase):
+    def test_auroc_is_the_chance_that_a_positive_ranks_higher(self):
+        scores = {"a": 1.0, "b": 3.0, "c": 2.0, "d": 4.0}
+        self.assertEqual(auroc(scores, {"c", "d"}), 0.75)
+        self.assertEqual(auroc(scores, {"b", "d"}), 1.0)
+        self.assertEqual(auroc({"a": 1.0, "b": 1.0}, {"a"}), 0.5)
 
 
 class Idx(unittest.TestCase):
