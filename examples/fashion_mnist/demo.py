@@ -96,8 +96,9 @@ def self_influence(daemon, posterior):
 def run(args):
     watch = Stopwatch()
     model, data, report = args.out / "model", args.out / "bifd", args.out / "report.html"
-    shutil.rmtree(args.out, ignore_errors=True)
-    args.out.mkdir(parents=True)
+    for earlier in (model, data):
+        shutil.rmtree(earlier, ignore_errors=True)
+    args.out.mkdir(parents=True, exist_ok=True)
 
     watch.time("training", "training a classifier on 60,000 images and exporting it", lambda: subprocess.run(
         [sys.executable, HERE / "train.py", "--out", model, "--data", DEBIAN_DATA], check=True))
@@ -182,7 +183,7 @@ def write_report(daemon, posterior, rows, report, truth, told):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="where bifd and bifctl are")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="emptied first")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="what an earlier run left there is replaced")
     args = parser.parse_args()
     print()
     for what, value in lines(run(args)):

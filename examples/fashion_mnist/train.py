@@ -4,7 +4,6 @@ usage: train.py --out FOLDER [--data FOLDER] [--rows N] [--epochs N] [--seed N]
 
 Writes into FOLDER
   model.pt2            the program with its trained weights, as torch.export wrote it; any batch size
-  train-images.idx     the training images, as they are
   train-labels.idx     the labels that the model was trained with, 5 % of them wrong
   truth.json           what an attribution cannot know: the true labels of flipped rows, and the model's answers
 """
@@ -83,7 +82,6 @@ def main():
     batch = torch.export.Dim("batch")
     program = torch.export.export(model, (as_input(images[:2]),), dynamic_shapes={"image": {0: batch}})
     torch.export.save(program, args.out / "model.pt2")
-    write_idx(args.out / "train-images.idx", images)
     write_idx(args.out / "train-labels.idx", labels)
     truth = {
         "test_accuracy": accuracy,
