@@ -39,6 +39,14 @@ bool IsLive(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
          posterior->second.contains(relative_path.substr(slash + 1));
 }
 
+// A damaged table of tiles or blocks must not keep the daemon from starting: reads will name what is lost, and what else
+// could have been swept stays until it can be listed.
+template <typename Number>
+absl::StatusOr<std::vector<Number>> OrNone(absl::StatusOr<std::vector<Number>> listed) {
+  if (absl::IsDataLoss(listed.status())) return std::vector<Number>();
+  return listed;
+}
+
 absl::Status RemoveEmptyFolders(const std::string& directory) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
@@ -56,8 +64,8 @@ absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStor
   BIF_ASSIGN_OR_RETURN(const auto posteriors, LivePosteriors(stores.catalog()));
   BIF_ASSIGN_OR_RETURN(const auto datasets, LiveDatasets(stores.catalog()));
   BIF_ASSIGN_OR_RETURN(const FileNames blobs, LiveBlobs(stores.catalog()));
-  BIF_ASSIGN_OR_RETURN(const auto traced, stores.PosteriorsWithTraces());
-  BIF_ASSIGN_OR_RETURN(const auto stored, stores.DatasetsWithSamples());
+  BIF_ASSIGN_OR_RETURN(const auto traced, OrNone(stores.PosteriorsWithTraces()));
+  BIF_ASSIGN_OR_RETURN(const auto stored, OrNone(stores.DatasetsWithSamples()));
 
   RecoveryReport report;
   BIF_RETURN_IF_ERROR(RemoveUnless(
