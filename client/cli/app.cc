@@ -1,0 +1,83 @@
+// The command tree of bifctl and how a run of it ends.
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/error.h"
+
+namespace bif::client {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+void AddGlobalOptions(CLI::App& root, Session& session) {
+  root.add_option("--server", session.options.server, "address of the server")
+      ->envname("BIF_SERVER")
+      ->capture_default_str()
+      ->type_name("HOST:PORT");
+  root.add_flag("--json", session.json, "answers as protobuf JSON");
+  root.add_flag("-q,--quiet", session.quiet, "answers as bare names, no progress");
+  root.add_option_function<double>(
+          "--deadline",
+          [&session](double seconds) {
+            session.options.call_deadline = absl::Seconds(seconds);
+            session.options.stream_deadline = absl::Seconds(seconds);
+          },
+          "give up on any call after so many seconds (default: 60, streams and uploads never)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace
+
+void BuildCommandTree(CLI::App& root, Session& session, Action& action) {
+  root.description("Asks a bifd server which training samples made a model behave as it does.");
+  root.footer("Exit codes: 0 well, 1 the call failed, 2 the command line is wrong.");
+  root.require_subcommand(1);
+  // Global options may follow the verb; set before the subcommands, which inherit it.
+  root.fallthrough();
+  AddGlobalOptions(root, session);
+  AddProgramCommands(root, action);
+  AddCheckpointCommands(root, action);
+  AddDatasetCommands(root, action);
+  AddPosteriorCommands(root, action);
+  AddAttributeCommand(root, action);
+  AddScoreCommands(root, action);
+  AddTraceCommands(root, action);
+  AddReportCommand(root, action);
+  AddOperationCommands(root, action);
+  AddServerCommands(root, action);
+  AddCompletionCommand(root, action);
+}
+
+int RunBifctl(std::vector<std::string> arguments, Session& session) {
+  Action action;
+  CLI::App root("", "bifctl");
+  BuildCommandTree(root, session, action);
+  try {
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    root.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // --help
+      session.out << root.help();
+      return kExitOk;
+    }
+    session.err << "bifctl: " << error.what() << "\nbifctl COMMAND --help says how it is used.\n";
+    return kExitUsage;
+  }
+  const absl::Status status = action(session);
+  if (status.ok()) return kExitOk;
+  if (IsUsageError(status)) {
+    session.err << "bifctl: " << std::string(status.message()) << "\n";
+    return kExitUsage;
+  }
+  session.err << "bifctl: " << DescribeError(status);
+  if (absl::IsUnavailable(status)) session.err << " (server " << session.options.server << ")";
+  session.err << "\n";
+  return kExitFailed;
+}
+
+}  // namespace bif::client

@@ -1,0 +1,97 @@
+#include "client/cli/attribution_output.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/output.h"
+
+namespace bif::client {
+
+std::string ObservableText(const v1::Observable& observable) {
+  switch (observable.kind()) {
+    case v1::CORRECT_PROBABILITY:
+      return "probability of the correct class";
+    case v1::MARGIN:
+      return "margin";
+    case v1::LOGIT:
+      return absl::StrCat("logit ", observable.logit_index());
+    default:
+      return "loss";
+  }
+}
+
+std::string ProvenanceText(const v1::Provenance& p) {
+  std::string text = absl::StrCat(
+      Kebab(v1::Estimator_Name(p.estimator())), ", ", Kebab(v1::Centring_Name(p.centring())),
+      ", of the query's ", ObservableText(p.observable()), "; ", p.chains(), " chains x ",
+      p.draws_per_chain(), " draws, ", p.jackknife_blocks(), " jackknife blocks");
+  if (p.chains_left_out_size() > 0) {
+    absl::StrAppend(&text, "; left out: chain ", absl::StrJoin(p.chains_left_out(), ", "));
+  }
+  if (p.draws_left_out() > 0) {
+    absl::StrAppend(&text, "; ", p.draws_left_out(), " unreadable draws left out");
+  }
+  return text;
+}
+
+std::string EffectText(const v1::Score& score) {
+  if (score.constant()) return "constant";
+  return absl::StrCat(score.helps() ? "helps" : "hurts", score.distinguishable() ? "" : " ?");
+}
+
+namespace {
+
+// Both ends side by side, the strongest first.
+void PrintRanking(Session& session, const v1::QueryRanking& ranking) {
+  Table table({">RANK", "HELPFUL", ">SCORE", "", "HARMFUL", ">SCORE", ""});
+  const int rows = std::max(ranking.helpful_size(), ranking.harmful_size());
+  for (int r = 0; r < rows; ++r) {
+    std::vector<std::string> cells = {absl::StrCat(r + 1)};
+    for (const auto* end : {&ranking.helpful(), &ranking.harmful()}) {
+      if (r >= end->size()) {
+        cells.insert(cells.end(), 3, "");
+        continue;
+      }
+      const v1::Score& score = (*end)[r];
+      cells.push_back(score.sample_id());
+      cells.push_back(ScoreText(score.score(), score.standard_error()));
+      cells.push_back(EffectText(score));
+    }
+    table.Add(std::move(cells));
+  }
+  table.Print(session.out);
+  session.out << absl::StrFormat("stability  helpful %.0f %%, harmful %.0f %%\n",
+                                 100 * ranking.helpful_stability(),
+                                 100 * ranking.harmful_stability());
+}
+
+}  // namespace
+
+void PrintAttribution(Session& session, const v1::AttributeResponse& response) {
+  if (session.json) return PrintJson(session.out, response);
+  for (const v1::QueryRanking& ranking : response.rankings()) {
+    const std::string query =
+        ranking.sample_id().empty() ? absl::StrCat("#", ranking.query()) : ranking.sample_id();
+    if (session.quiet) {
+      for (const v1::Score& score : ranking.helpful()) {
+        session.out << query << "\thelpful\t" << score.sample_id() << "\n";
+      }
+      for (const v1::Score& score : ranking.harmful()) {
+        session.out << query << "\tharmful\t" << score.sample_id() << "\n";
+      }
+      continue;
+    }
+    session.out << "query " << query << "\n";
+    PrintRanking(session, ranking);
+    session.out << "\n";
+  }
+  if (session.quiet) return;
+  session.out << ProvenanceText(response.provenance()) << "\n"
+              << "? : not distinguishable from zero (95 %); "
+              << Count(static_cast<int64_t>(response.rows_evaluated()))
+              << " query rows had to be evaluated\n";
+}
+
+}  // namespace bif::client

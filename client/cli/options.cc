@@ -1,0 +1,85 @@
+#include "client/cli/options.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/names.h"
+#include "client/cli/output.h"
+
+namespace bif::client {
+
+CLI::App* AddNoun(CLI::App& root, const std::string& noun, const std::string& about) {
+  CLI::App* group = root.add_subcommand(noun, about);
+  group->require_subcommand(1);
+  return group;
+}
+
+void On(CLI::App* command, Action& action, Action what) {
+  command->final_callback([&action, what = std::move(what)] { action = what; });
+}
+
+void AddNamedCommand(CLI::App& noun, Action& action, const std::string& verb,
+                     const std::string& collection, const std::string& about,
+                     std::function<absl::Status(Session&, const std::string&)> what) {
+  CLI::App* command = noun.add_subcommand(verb, about);
+  auto name = std::make_shared<std::string>();
+  command->add_option("name", *name, "its name, with or without " + collection + "/")->required();
+  On(command, action, [name, collection, what = std::move(what)](Session& session) {
+    return what(session, Qualified(collection, *name));
+  });
+}
+
+CLI::Option* AddEnumOption(CLI::App* command, const std::string& flag,
+                           const google::protobuf::EnumDescriptor* values,
+                           std::function<void(int)> set, const std::string& about) {
+  std::vector<std::pair<std::string, int>> choices;
+  std::vector<std::string> spellings;
+  for (int i = 0; i < values->value_count(); ++i) {
+    if (values->value(i)->number() == 0) continue;
+    spellings.push_back(Kebab(values->value(i)->name()));
+    choices.emplace_back(spellings.back(), values->value(i)->number());
+  }
+  const std::string allowed = absl::StrJoin(spellings, "|");
+  CLI::Option* option = command->add_option_function<std::string>(
+      flag,
+      [choices, allowed, flag, set = std::move(set)](const std::string& text) {
+        const std::string asked = Kebab(text);
+        std::vector<int> matches;
+        for (const auto& [spelling, number] : choices) {
+          if (spelling == asked) return set(number);
+          if (!asked.empty() && absl::StartsWith(spelling, asked)) matches.push_back(number);
+        }
+        if (matches.size() != 1) throw CLI::ValidationError(flag, text + " is none of " + allowed);
+        set(matches.front());
+      },
+      about);
+  return option->type_name(allowed);
+}
+
+CLI::Option* AddRepeated(CLI::App* command, const std::string& flag,
+                         std::vector<std::string>& values, const std::string& about) {
+  return command->add_option(flag, values, about)->allow_extra_args(false);
+}
+
+void AddRequestId(CLI::App* command, std::string& request_id) {
+  command->add_option("--request-id", request_id,
+                      "makes the call safe to repeat: same id and arguments, same result "
+                      "(default: random)");
+}
+
+void AddLimit(CLI::App* command, int64_t& limit) {
+  command->add_option("--limit", limit, "stop after the page that holds the so-many-th; 0 is all")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void PrintDone(Session& session, const std::string& verb, const std::string& name) {
+  if (session.json) {
+    session.out << "{}\n";
+  } else if (session.quiet) {
+    session.out << name << "\n";
+  } else {
+    session.out << verb << " " << name << "\n";
+  }
+}
+
+}  // namespace bif::client

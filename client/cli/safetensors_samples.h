@@ -1,0 +1,12 @@
+// Samples from a safetensors file; see sample_files.h. The format: 8 bytes little endian header
+// length, a JSON header of {name: {dtype, shape, data_offsets}}, then the data.
+#pragma once
+
+#include "client/cli/sample_files.h"
+
+namespace bif::client {
+
+absl::StatusOr<std::unique_ptr<SampleSource>> OpenSafetensorsSamples(const std::string& path,
+                                                                     SampleFileOptions options);
+
+}  // namespace bif::client
