@@ -156,8 +156,9 @@ absl::StatusOr<Entry> NextEntry(std::string_view& rest) {
 // The entry's bytes: they stand behind a local header that must carry the same name.
 absl::StatusOr<std::string_view> Locate(std::string_view bytes, const Entry& entry) {
   if (entry.method != 0) {
-    return BadEntry(entry.name,
-                    "is compressed; only stored entries are read, as torch.export writes them");
+    return BadEntry(
+        entry.name,
+        "is compressed; only stored entries are read, as torch.export.save writes them");
   }
   if ((entry.flags & kEncryptedFlag) != 0) return BadEntry(entry.name, "is encrypted");
   if (entry.bytes != entry.packed_bytes)

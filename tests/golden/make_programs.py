@@ -1,0 +1,426 @@
+"""Exports the programs that the engine's tests run, with what PyTorch itself computes from them.
+
+    python make_programs.py <output folder>
+
+Each good program gives <name>.pt2 and <name>.expected.safetensors with
+    input.<name>     the arguments of one call, in the order of expected.json's "inputs"
+    output           the program's first output
+    loss             the sum of output * probe, and probe
+    grad.<param>     the gradient of loss with respect to each parameter
+<name>.weights.safetensors holds other weights with the same names, and other_output what they give. Bad programs are .pt2
+files that must be refused. Everything is seeded, so the files say the same on every machine (up to rounding).
+"""
+
+import json
+import pathlib
+import struct
+import sys
+import warnings
+import zipfile
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+BATCH = torch.export.Dim("batch")
+DTYPE_NAMES = {
+    torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
+}
+
+
+def save_safetensors(path, tensors):
+    """The format is eight bytes of header length, a JSON header, and the bytes one after the other."""
+    header, chunks, offset = {}, [], 0
+    for name, tensor in tensors.items():
+        data = bytes(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+        header[name] = {
+            "dtype": DTYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + len(data)],
+        }
+        chunks.append(data)
+        offset += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+
+
+class Mlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(12, 16)
+        self.drop = nn.Dropout(0.5)
+        self.fc2 = nn.Linear(16, 3)
+
+    def forward(self, image):
+        return self.fc2(self.drop(F.relu(self.fc1(image.flatten(1)))))
+
+
+class Block(nn.Module):
+    """A residual block of He et al. (arXiv 1512.03385) with the parameter-free shortcut, 'option A'."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.pad = (outputs - inputs) // 2
+        self.stride = stride
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        if self.stride != 1:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        y += x
+        return F.relu(y)
+
+
+class ResNet(nn.Module):
+    def __init__(self, blocks_per_stage=3, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+        blocks, inputs = [], width
+        for stage in range(3):
+            for block in range(blocks_per_stage):
+                outputs = width << stage
+                blocks.append(Block(inputs, outputs, 2 if stage > 0 and block == 0 else 1))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.fc = nn.Linear(inputs, 5)
+
+    def forward(self, image):
+        y = self.blocks(F.relu(self.bn(self.conv(image))))
+        return self.fc(F.avg_pool2d(y, y.size(3)).view(y.size(0), -1))
+
+
+class VisionTransformer(nn.Module):
+    def __init__(self, dim=16, depth=2, heads=2):
+        super().__init__()
+        self.patch = nn.Conv2d(1, dim, 4, 4)
+        self.cls = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
+        self.pos = nn.Parameter(torch.randn(1, 5, dim) * 0.02)
+        self.heads = heads
+        self.layers = nn.ModuleList()
+        for _ in range(depth):
+            self.layers.append(nn.ModuleDict({
+                "norm1": nn.LayerNorm(dim), "qkv": nn.Linear(dim, 3 * dim), "out": nn.Linear(dim, dim),
+                "norm2": nn.LayerNorm(dim), "up": nn.Linear(dim, 2 * dim), "down": nn.Linear(2 * dim, dim),
+            }))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, 4)
+
+    def attend(self, layer, x):
+        batch, tokens, dim = x.shape
+        qkv = layer["qkv"](x).reshape(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        return layer["out"](F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, dim))
+
+    def forward(self, image):
+        x = self.patch(image).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], dim=1) + self.pos
+        for layer in self.layers:
+            x = x + self.attend(layer, layer["norm1"](x))
+            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x))))
+        return self.head(self.norm(x)[:, 0])
+
+
+class OwnLosses(nn.Module):
+    """Two inputs of different dtypes, and losses as the output."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, features, label):
+        logits = self.fc(features)
+        return -F.log_softmax(logits, dim=-1).gather(1, label.unsqueeze(1)).squeeze(1)
+
+
+class NoGradInside(nn.Module):
+    """Under no_grad a part that must not carry gradients, a buffer that is not saved and a lifted constant."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(4, 4)
+        self.fc2 = nn.Linear(4, 2)
+        self.register_buffer("scale", torch.arange(1.0, 5.0), persistent=False)
+
+    def forward(self, features):
+        hidden = torch.tanh(self.fc1(features))
+        with torch.no_grad():
+            gate = torch.sigmoid(hidden * self.scale + torch.tensor([0.5, 0.25, 0.0, -1.0]))
+            with torch.enable_grad():
+                bias = torch.cos(gate)
+        return self.fc2(hidden * gate + bias)
+
+
+class TinyLanguageModel(nn.Module):
+    """Embedding and head are one tensor; the length is dynamic too, with masks made in place from sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 8)
+        self.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 11, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        length = tokens.shape[1]
+        x = self.embed(tokens)
+        mask = torch.zeros(length, length).masked_fill_(
+            torch.ones(length, length, dtype=torch.bool).triu(1), float("-inf"))
+        scores = torch.softmax(x @ x.transpose(1, 2) / 8**0.5 + mask, dim=-1)
+        first, second = (scores @ x + length // 2 * 0.01).chunk(2, dim=-1)
+        logits = self.head(self.norm(torch.cat([second, first], dim=-1)))
+        nll = F.cross_entropy(logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none")
+        return nll.mean(dim=1)
+
+
+class TrainingBatchNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.bn = nn.BatchNorm1d(4)
+
+    def forward(self, features):
+        return self.bn(self.fc(features))
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, features):
+        self.calls.add_(1)
+        return self.fc(features) + self.calls
+
+
+class ChangesItsInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, features):
+        features.view(-1, 4).mul_(2)
+        return self.fc(features)
+
+
+class Random(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, features):
+        return self.fc(features + torch.rand_like(features))
+
+
+class Sorted(nn.Module):
+    """Branches on data, which export keeps as a higher-order operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, features):
+        return torch.cond(features.sum() > 0, lambda x: self.fc(x), lambda x: self.fc(-x), (features,))
+
+
+@torch.library.custom_op("bif_test::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+@twice.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+class CustomOperator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, features):
+        return twice(self.fc(features))
+
+
+class MeanLoss(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, features):
+        return self.fc(features).square().mean()
+
+
+def randomise(model):
+    """Weights and statistics that are neither zeros nor ones, so that a mixed-up buffer shows."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 1.5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+
+
+def export(model, arguments, shapes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.export.export(model, tuple(arguments.values()), dynamic_shapes=shapes)
+
+
+def make_good(folder, name, model, arguments, shapes=None, decompose=False):
+    model.eval()
+    randomise(model)
+    shapes = shapes or {argument: {0: BATCH} for argument in arguments}
+    program = export(model, {key: value[:3] for key, value in arguments.items()}, shapes)
+    if decompose:
+        program = program.run_decompositions()
+    torch.export.save(program, folder / f"{name}.pt2")
+
+    output = model(*arguments.values())
+    probe = torch.randn(output.shape)
+    loss = (output * probe).sum()
+    parameters = dict(model.named_parameters())
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
+    expected = {f"input.{key}": value for key, value in arguments.items()}
+    expected |= {"output": output, "probe": probe, "loss": loss}
+    expected |= {f"grad.{key}": value for key, value in zip(parameters, gradients)}
+
+    randomise(model)
+    weights = {key: value.clone() for key, value in model.state_dict().items() if "num_batches" not in key}
+    save_safetensors(folder / f"{name}.weights.safetensors", weights)
+    expected["other_output"] = model(*arguments.values())
+    save_safetensors(folder / f"{name}.expected.safetensors", expected)
+
+
+def make_bad(folder, name, model, arguments, static=False):
+    shapes = None if static else {argument: {0: BATCH} for argument in arguments}
+    torch.export.save(export(model, arguments, shapes), folder / f"{name}.pt2")
+
+
+def rewrite(source, target, change, compression=zipfile.ZIP_STORED):
+    """Copies an archive entry by entry; `change` gets name and bytes and returns bytes, or None to leave one out."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
+        for info in old.infolist():
+            data = change(info.filename, old.read(info))
+            if data is not None:
+                new.writestr(info.filename, data)
+
+
+def make_weights(folder):
+    """Weight files for mlp.pt2: its own values in other dtypes, and files that must be refused."""
+    own = {key: value.detach() for key, value in torch.export.load(folder / "mlp.pt2").state_dict.items()}
+    for dtype, name in [(torch.float64, "f64"), (torch.float16, "f16"), (torch.bfloat16, "bf16"), (torch.int64, "i64")]:
+        save_safetensors(folder / f"mlp.{name}.safetensors", {key: value.to(dtype) for key, value in own.items()})
+    items = list(own.items())
+    save_safetensors(folder / "mlp.first_half.safetensors", dict(items[:2]))
+    save_safetensors(folder / "mlp.second_half.safetensors", dict(items[2:]))
+    save_safetensors(folder / "mlp.extra.safetensors", own | {"fc3.weight": torch.zeros(1)})
+    nan = own["fc2.bias"].clone()
+    nan[1] = float("nan")
+    save_safetensors(folder / "mlp.nan.safetensors", own | {"fc2.bias": nan})
+    save_safetensors(folder / "mlp.transposed.safetensors", own | {"fc1.weight": own["fc1.weight"].t()})
+    embedding = torch.randn(11, 8)
+    norm = {"norm.weight": torch.ones(8), "norm.bias": torch.zeros(8)}
+    save_safetensors(folder / "tied.once.safetensors", norm | {"head.weight": embedding})
+    save_safetensors(folder / "tied.torn.safetensors", norm | {"head.weight": embedding, "embed.weight": embedding + 1})
+
+
+def make_damaged(folder):
+    mlp = folder / "mlp.pt2"
+
+    def change_json(end, edit):
+        def change(name, data):
+            if not name.endswith(end):
+                return data
+            document = json.loads(data)
+            edit(document)
+            return json.dumps(document).encode()
+        return change
+
+    def pickled(document):
+        document["config"]["fc1.weight"]["use_pickle"] = True
+
+    def too_far(document):
+        document["config"]["fc1.weight"]["tensor_meta"]["storage_offset"] = {"as_int": 1000}
+
+    def newer_schema(document):
+        document["schema_version"]["major"] = 9
+
+    def file_operator(document):
+        node = document["graph_module"]["graph"]["nodes"][0]
+        node["target"] = "torch.ops.aten.from_file.default"
+
+    def unknown_value(document):
+        node = document["graph_module"]["graph"]["nodes"][1]
+        node["inputs"][0]["arg"]["as_tensor"]["name"] = "nowhere"
+
+    def unknown_argument(document):
+        document["graph_module"]["graph"]["nodes"][1]["inputs"][0]["name"] = "nothing"
+
+    weights_config = "model_weights_config.json"
+    rewrite(mlp, folder / "bad_pickle.pt2", change_json(weights_config, pickled))
+    rewrite(mlp, folder / "bad_offset.pt2", change_json(weights_config, too_far))
+    rewrite(mlp, folder / "bad_schema.pt2", change_json("models/model.json", newer_schema))
+    rewrite(mlp, folder / "bad_operator.pt2", change_json("models/model.json", file_operator))
+    rewrite(mlp, folder / "bad_value.pt2", change_json("models/model.json", unknown_value))
+    rewrite(mlp, folder / "bad_argument.pt2", change_json("models/model.json", unknown_argument))
+    rewrite(mlp, folder / "bad_json.pt2", lambda name, data: data[:-9] if name.endswith("model.json") else data)
+    rewrite(mlp, folder / "bad_compressed.pt2", lambda name, data: data, zipfile.ZIP_DEFLATED)
+    rewrite(mlp, folder / "bad_missing.pt2", lambda name, data: None if name.endswith("weight_1") else data)
+    rewrite(mlp, folder / "bad_big_endian.pt2", lambda name, data: b"big" if name.endswith("byteorder") else data)
+    rewrite(mlp, folder / "bad_old.pt2",
+            lambda name, data: None if "archive_format" in name else data)
+    with zipfile.ZipFile(folder / "bad_old.pt2", "a") as archive:
+        archive.writestr("serialized_exported_program.json", "{}")
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+    image = {"image": torch.randn(5, 3, 2, 2)}
+    make_good(folder, "mlp", Mlp(), image)
+    make_good(folder, "mlp_decomposed", Mlp(), image, decompose=True)
+    make_good(folder, "resnet", ResNet(), {"image": torch.randn(4, 3, 16, 16)})
+    make_good(folder, "resnet_decomposed", ResNet(1), {"image": torch.randn(4, 3, 16, 16)}, decompose=True)
+    make_good(folder, "vit", VisionTransformer(), {"image": torch.randn(4, 1, 8, 8)})
+    make_good(folder, "own_losses", OwnLosses(),
+              {"features": torch.randn(5, 6), "label": torch.randint(0, 3, (5,))})
+    make_good(folder, "no_grad_inside", NoGradInside(), {"features": torch.randn(5, 4)})
+    make_good(folder, "tied", TinyLanguageModel(), {"tokens": torch.randint(0, 11, (4, 7))},
+              {"tokens": {0: BATCH, 1: torch.export.Dim("length", min=4)}})
+    frozen = Mlp()
+    frozen.fc1.requires_grad_(False)
+    frozen.eval()
+    make_bad(folder, "frozen", frozen, {"image": image["image"]})
+
+    features = {"features": torch.randn(3, 4)}
+    make_bad(folder, "bad_batch_norm", TrainingBatchNorm().train(), features)
+    make_bad(folder, "bad_dropout", Mlp().train(), image)
+    make_bad(folder, "bad_static_batch", Mlp().eval(), image, static=True)
+    make_bad(folder, "bad_counter", Counter(), features)
+    make_bad(folder, "bad_input_change", ChangesItsInput(), features)
+    make_bad(folder, "bad_random", Random(), features)
+    make_bad(folder, "bad_branch", Sorted(), features)
+    make_bad(folder, "bad_custom", CustomOperator(), features)
+    make_bad(folder, "bad_mean_loss", MeanLoss(), features)
+    make_bad(folder, "bad_half", Mlp().eval().half(), {"image": image["image"].half()})
+    torch.export.save(export(Mlp().eval(), image, {"image": {0: torch.export.Dim("batch", max=64)}}),
+                      folder / "bad_small_batch.pt2")
+    torch.jit.save(torch.jit.script(Mlp().eval()), folder / "bad_torchscript.pt2")
+    make_damaged(folder)
+    make_weights(folder)
+
+
+if __name__ == "__main__":
+    main()
