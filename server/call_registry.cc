@@ -1,18 +1,39 @@
 #include "server/call_registry.h"
 
+#include <utility>
+#include <vector>
+
 #include "absl/time/clock.h"
 #include "src/observe/log.h"
 
 namespace bif::server {
 
 void CallRegistry::StartDraining() {
-  absl::MutexLock lock(&mutex_);
-  draining_ = true;
+  std::vector<std::function<void()>> hooks;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (draining_) return;
+    draining_ = true;
+    for (const LiveCall* call : calls_) {
+      if (call->on_drain_) hooks.push_back(call->on_drain_);
+    }
+  }
+  for (const auto& hook : hooks) hook();  // not under the lock: it may end calls
 }
 
 void CallRegistry::CancelAll() {
   absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
   for (LiveCall* call : calls_) call->Cancel();
+}
+
+void CallRegistry::AwaitEnd(absl::Duration at_most) {
+  absl::MutexLock lock(&mutex_);
+  const auto over = [this] {
+    mutex_.AssertReaderHeld();
+    return calls_.empty() || cancelled_;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&over), at_most);
 }
 
 absl::Status CallRegistry::Admit() const {
@@ -26,8 +47,11 @@ size_t CallRegistry::live() const {
   return calls_.size();
 }
 
-LiveCall::LiveCall(CallRegistry& registry, std::string method)
-    : registry_(registry), method_(std::move(method)), start_(absl::Now()) {
+LiveCall::LiveCall(CallRegistry& registry, std::string method, std::function<void()> on_drain)
+    : registry_(registry),
+      method_(std::move(method)),
+      on_drain_(std::move(on_drain)),
+      start_(absl::Now()) {
   absl::MutexLock lock(&registry_.mutex_);
   registry_.calls_.insert(this);
 }

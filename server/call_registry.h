@@ -5,8 +5,7 @@
 // Thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <memory>
+#include <functional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -26,10 +25,12 @@ class CallRegistry {
   // `metrics` must outlive the registry.
   explicit CallRegistry(observe::Metrics& metrics) : metrics_(metrics) {}
 
-  // From now on Admit refuses. Calls that live go on.
+  // From now on Admit refuses. Calls that do nothing but wait are told to end; the others go on.
   void StartDraining();
-  // Sets the cancel token of every live call.
+  // Sets the cancel token of every live call, and ends AwaitEnd.
   void CancelAll();
+  // Waits until no call lives, or CancelAll has been called, or the time is over.
+  void AwaitEnd(absl::Duration at_most);
   // UNAVAILABLE while draining.
   absl::Status Admit() const;
   size_t live() const;
@@ -40,13 +41,16 @@ class CallRegistry {
   mutable absl::Mutex mutex_;  // guards who lives and whether the server drains
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // One call. Owned by its reactor; must not outlive the registry.
 class LiveCall {
  public:
   // `method` like "bif.v1.Datasets/GetSample".
-  LiveCall(CallRegistry& registry, std::string method);
+  // `on_drain` is for calls that would otherwise wait for what no longer comes. It is called at
+  // most once, on any thread, and perhaps after the call's end: it must own what it uses.
+  LiveCall(CallRegistry& registry, std::string method, std::function<void()> on_drain = {});
   ~LiveCall();
   LiveCall(const LiveCall&) = delete;
   LiveCall& operator=(const LiveCall&) = delete;
@@ -59,8 +63,10 @@ class LiveCall {
   void RecordEnd(const absl::Status& status);
 
  private:
+  friend class CallRegistry;
   CallRegistry& registry_;
   const std::string method_;
+  const std::function<void()> on_drain_;
   const absl::Time start_;
   CancelToken cancel_;
 };

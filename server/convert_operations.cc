@@ -69,6 +69,7 @@ google::longrunning::Operation OperationToProto(const jobs::Operation& operation
   }
   v1::Posterior response;
   ToProto(*posterior, &response);
+  response.mutable_settings()->clear_replay_batches();  // GetPosterior has them
   proto.mutable_response()->PackFrom(response);
   return proto;
 }

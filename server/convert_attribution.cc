@@ -1,0 +1,176 @@
+#include "server/convert_attribution.h"
+
+#include "server/call_runtime.h"
+#include "server/convert_common.h"
+
+namespace bif::server {
+namespace {
+
+absl::StatusOr<jobs::SampleSet> SampleSetFromProto(const v1::SampleSet& proto,
+                                                   const std::string& path) {
+  jobs::SampleSet set;
+  BIF_ASSIGN_OR_RETURN(set.inline_samples, FromProto(proto.inline_(), path + ".inline"));
+  set.dataset = proto.dataset();
+  set.sample_ids = Strings(proto.sample_ids());
+  if (!set.inline_samples.empty() && !set.dataset.empty()) {
+    return FieldError(path, "holds inline samples and a dataset; give one of them");
+  }
+  if (set.dataset.empty() && !set.sample_ids.empty()) {
+    return FieldError(path + ".dataset", "is missing; sample_ids are of a dataset");
+  }
+  return set;
+}
+
+absl::StatusOr<engine::Observable> ObservableFromProto(const v1::Observable& proto) {
+  engine::Observable observable;
+  BIF_ASSIGN_OR_RETURN(observable.kind,
+                       EnumFromProto(proto.kind(), v1::ObservableKind_IsValid(proto.kind()),
+                                     observable.kind, "observable.kind"));
+  if (observable.kind == engine::ObservableKind::kLogit) {
+    observable.logit_index = proto.logit_index();
+  } else if (proto.logit_index() != 0) {
+    return FieldError("observable.logit_index", "belongs to LOGIT only");
+  }
+  return observable;
+}
+
+// Estimator, centring and observable: the same fields in several requests.
+template <typename Request, typename Proto>
+absl::Status FillScoring(const Proto& proto, Request& request) {
+  BIF_ASSIGN_OR_RETURN(request.estimator,
+                       EnumFromProto(proto.estimator(), v1::Estimator_IsValid(proto.estimator()),
+                                     request.estimator, "estimator"));
+  BIF_ASSIGN_OR_RETURN(request.centring,
+                       EnumFromProto(proto.centring(), v1::Centring_IsValid(proto.centring()),
+                                     request.centring, "centring"));
+  BIF_ASSIGN_OR_RETURN(request.observable, ObservableFromProto(proto.observable()));
+  return absl::OkStatus();
+}
+
+void ProvenanceToProto(const jobs::Provenance& provenance, v1::Provenance* proto) {
+  proto->set_posterior(provenance.posterior);
+  proto->set_estimator(static_cast<v1::Estimator>(provenance.estimator));
+  proto->set_centring(static_cast<v1::Centring>(provenance.centring));
+  proto->mutable_observable()->set_kind(
+      static_cast<v1::ObservableKind>(provenance.observable.kind));
+  proto->mutable_observable()->set_logit_index(provenance.observable.logit_index);
+  proto->set_chains(provenance.chains);
+  proto->set_draws_per_chain(provenance.draws_per_chain);
+  proto->mutable_chains_left_out()->Assign(provenance.chains_left_out.begin(),
+                                           provenance.chains_left_out.end());
+  proto->set_jackknife_blocks(provenance.jackknife_blocks);
+  proto->set_numerics(provenance.numerics);
+  proto->set_draws_left_out(provenance.draws_left_out);
+}
+
+void ScoreToProto(const jobs::ScoredSample& score, v1::Score* proto) {
+  proto->set_sample_id(score.sample_id);
+  proto->set_score(score.score);
+  proto->set_standard_error(score.standard_error);
+  proto->set_distinguishable(score.distinguishable);
+  proto->set_constant(score.constant);
+  proto->set_helps(score.helps);
+}
+
+void Assign(const std::vector<float>& values, google::protobuf::RepeatedField<float>* proto) {
+  proto->Assign(values.begin(), values.end());
+}
+
+void Assign(const std::vector<std::string>& values,
+            google::protobuf::RepeatedPtrField<std::string>* proto) {
+  proto->Assign(values.begin(), values.end());
+}
+
+}  // namespace
+
+absl::StatusOr<jobs::AttributeRequest> FromProto(const v1::AttributeRequest& proto) {
+  jobs::AttributeRequest request;
+  request.posterior = proto.posterior();
+  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries"));
+  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_RETURN_IF_ERROR(FillScoring(proto, request));
+  request.top_k = proto.top_k();
+  return request;
+}
+
+absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const v1::ScoreMatrixRequest& proto) {
+  jobs::ScoreMatrixRequest request;
+  request.posterior = proto.posterior();
+  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries"));
+  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_RETURN_IF_ERROR(FillScoring(proto, request));
+  request.standard_errors = proto.standard_errors();
+  return request;
+}
+
+absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const v1::SelfInfluenceRequest& proto) {
+  jobs::SelfInfluenceRequest request;
+  request.posterior = proto.posterior();
+  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_ASSIGN_OR_RETURN(request.centring,
+                       EnumFromProto(proto.centring(), v1::Centring_IsValid(proto.centring()),
+                                     request.centring, "centring"));
+  return request;
+}
+
+absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesRequest& proto) {
+  jobs::ExportTracesRequest request;
+  request.posterior = proto.posterior();
+  BIF_ASSIGN_OR_RETURN(request.samples, SampleSetFromProto(proto.samples(), "samples"));
+  BIF_ASSIGN_OR_RETURN(request.observable, ObservableFromProto(proto.observable()));
+  return request;
+}
+
+jobs::TraceSamplesRequest FromProto(const v1::TraceSamplesRequest& proto) {
+  return {.request = {.tenant = kDefaultTenant, .id = proto.request_id()},
+          .posterior = proto.posterior(),
+          .dataset = proto.dataset(),
+          .sample_ids = Strings(proto.sample_ids())};
+}
+
+void ToProto(const jobs::AttributeUpdate& update, v1::AttributeResponse* proto) {
+  proto->set_draws_done(update.draws_done);
+  proto->set_draws_total(update.draws_total);
+  for (const jobs::QueryRanking& ranking : update.rankings) {
+    v1::QueryRanking* out = proto->add_rankings();
+    out->set_query(ranking.query);
+    out->set_sample_id(ranking.sample_id);
+    for (const jobs::ScoredSample& score : ranking.helpful) ScoreToProto(score, out->add_helpful());
+    for (const jobs::ScoredSample& score : ranking.harmful) ScoreToProto(score, out->add_harmful());
+    out->set_helpful_stability(ranking.helpful_stability);
+    out->set_harmful_stability(ranking.harmful_stability);
+  }
+  proto->set_final(update.final);
+  ProvenanceToProto(update.provenance, proto->mutable_provenance());
+  proto->set_rows_evaluated(update.rows_evaluated);
+}
+
+void ToProto(const jobs::ScoreBlock& block, bool first, v1::ScoreMatrixResponse* proto) {
+  proto->set_first_candidate(block.first_candidate);
+  Assign(block.candidate_ids, proto->mutable_candidate_ids());
+  proto->set_queries(block.queries);
+  Assign(block.scores, proto->mutable_scores());
+  Assign(block.standard_errors, proto->mutable_standard_errors());
+  if (first && block.provenance != nullptr)
+    ProvenanceToProto(*block.provenance, proto->mutable_provenance());
+}
+
+void ToProto(const jobs::SelfInfluenceBlock& block, bool first, v1::SelfInfluenceResponse* proto) {
+  Assign(block.sample_ids, proto->mutable_sample_ids());
+  Assign(block.variances, proto->mutable_variances());
+  Assign(block.standard_errors, proto->mutable_standard_errors());
+  Assign(block.mean_losses, proto->mutable_mean_losses());
+  Assign(block.anchor_losses, proto->mutable_anchor_losses());
+  if (first && block.provenance != nullptr)
+    ProvenanceToProto(*block.provenance, proto->mutable_provenance());
+}
+
+void ToProto(const jobs::TraceExportBlock& block, v1::ExportTracesResponse* proto) {
+  Assign(block.sample_ids, proto->mutable_sample_ids());
+  proto->set_chains(block.chains);
+  proto->set_draws_per_chain(block.draws_per_chain);
+  Assign(block.values, proto->mutable_values());
+  proto->mutable_chain_indices()->Assign(block.chain_indices.begin(), block.chain_indices.end());
+}
+
+}  // namespace bif::server

@@ -1,0 +1,65 @@
+#include "server/job_metrics.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/observe/process.h"
+
+namespace bif::server {
+namespace {
+
+// A Prometheus counter that follows a number which only rises.
+class Follower {
+ public:
+  Follower(observe::Counter counter, const std::atomic<uint64_t>& source)
+      : counter_(counter), source_(source) {}
+  void Refresh() {
+    counter_.Add(static_cast<double>(source_.load(std::memory_order_relaxed)) - counter_.Value());
+  }
+
+ private:
+  observe::Counter counter_;
+  const std::atomic<uint64_t>& source_;
+};
+
+}  // namespace
+
+void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
+  const jobs::Counters& counters = jobs.counters();
+  auto followers = std::make_shared<std::vector<Follower>>();
+  const auto follow = [&](const char* name, const char* help, const std::atomic<uint64_t>& source) {
+    followers->emplace_back(metrics.GetCounter(name, help), source);
+  };
+  follow("bif_sampling_steps_total", "Sampling steps, of one chain each", counters.sampling_steps);
+  follow("bif_draws_total", "Draws committed, of one chain each", counters.draws_committed);
+  follow("bif_segments_total", "Segments committed", counters.segments_committed);
+  follow("bif_chains_diverged_total", "Chains that diverged", counters.chains_diverged);
+  follow("bif_training_rows_observed_total", "Rows times draws, evaluated by posterior jobs",
+         counters.training_rows_observed);
+  follow("bif_query_rows_observed_total", "Rows times draws, evaluated by queries and trace jobs",
+         counters.query_rows_observed);
+  follow("bif_rows_evaluated_total", "Query rows whose traces had to be evaluated",
+         counters.query_rows_traced);
+  follow("bif_rows_from_store_total", "Query rows whose traces were in the store",
+         counters.query_rows_stored);
+  follow("bif_operations_failed_total", "Operations that ended with an error",
+         counters.operations_failed);
+
+  observe::Gauge resident =
+      metrics.GetGauge("bif_process_resident_bytes", "Resident memory of the daemon");
+  observe::Gauge tasks =
+      metrics.GetGauge("bif_device_tasks", "Tasks that wait for the device or have it");
+  observe::Counter busy = metrics.GetCounter("bif_device_busy_seconds_total",
+                                             "Time in which the device's thread worked");
+  metrics.AddRefresher([followers, resident, tasks, busy, &jobs]() mutable {
+    for (Follower& follower : *followers) follower.Refresh();
+    resident.Set(static_cast<double>(observe::ResidentBytes()));
+    busy.Add(absl::ToDoubleSeconds(jobs.executor().busy()) - busy.Value());
+    tasks.Set(static_cast<double>(jobs.executor().tasks()));
+  });
+}
+
+}  // namespace bif::server

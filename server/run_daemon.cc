@@ -1,0 +1,90 @@
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "server/daemon.h"
+
+namespace bif::server {
+namespace {
+
+// Beyond the drain time: for calls that look at their cancel token late, and for closing the store.
+constexpr absl::Duration kCutOffAfterDrain = absl::Seconds(20);
+constexpr int kExitCutOff = 2;
+
+// Signals are taken by the main thread with sigwait, so no code runs in a handler. Threads that are
+// made later inherit the mask.
+sigset_t BlockTerminationSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Whether a signal came within the time.
+bool SignalWithin(const sigset_t& signals, absl::Duration time) {
+  const timespec wait = absl::ToTimespec(time);
+  return sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+// The process ends whatever hangs: what was acknowledged is on disk, and start-up sweeps the rest.
+[[noreturn]] void CutOff(const char* why) {
+  observe::LogError(why, {{"consequence", "ending without waiting"}});
+  _exit(kExitCutOff);
+}
+
+}  // namespace
+
+int RunDaemon(const DaemonConfig& config, const EngineFactory& make_engine) {
+  observe::SetLogging(config.log_level, config.log_format);
+  const sigset_t signals = BlockTerminationSignals();
+
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, make_engine);
+  if (!daemon.ok()) {
+    std::fprintf(stderr, "bifd: %s\n", std::string(daemon.status().message()).c_str());
+    return 1;
+  }
+  std::printf("listening on %s\n", (*daemon)->address().c_str());
+  std::fflush(stdout);
+
+  int received = 0;
+  while (sigwait(&signals, &received) != 0) {
+  }
+  observe::LogInfo("stopping", {{"signal", strsignal(received)}});
+  const absl::Time cut_off = absl::Now() + config.drain_time + kCutOffAfterDrain;
+  absl::Notification stopped;
+  absl::Mutex mutex;  // guards `live`: a signal must not hurry what is gone
+  Daemon* live = daemon->get();
+  std::thread stopper([&] {
+    (*daemon)->Stop();
+    {
+      absl::MutexLock lock(&mutex);
+      live = nullptr;
+    }
+    daemon->reset();
+    stopped.Notify();
+  });
+  int further_signals = 0;
+  while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(20))) {
+    if (absl::Now() > cut_off) CutOff("stopping took too long");
+    if (!SignalWithin(signals, absl::Milliseconds(20))) continue;
+    if (++further_signals > 1) CutOff("a third signal");
+    observe::LogInfo("hurrying", {{"signals", 2}});
+    absl::MutexLock lock(&mutex);
+    if (live != nullptr) live->Hurry();
+  }
+  stopper.join();
+  observe::LogInfo("stopped");
+  return 0;
+}
+
+}  // namespace bif::server
