@@ -110,6 +110,17 @@ DeviceTask::Outcome DeviceExecutor::TimedStep(DeviceTask& task) {
   return outcome;
 }
 
+std::pair<size_t, size_t> DeviceExecutor::Next() const {
+  std::pair<size_t, size_t> next{kPriorities, 0};
+  for (size_t p = 0; p < kPriorities; ++p) {
+    for (size_t i = 0; i < queues_[p].size(); ++i) {
+      if (queues_[p][i]->cancelled()) return {p, i};
+    }
+    if (next.first == kPriorities && !queues_[p].empty()) next = {p, 0};
+  }
+  return next;
+}
+
 void DeviceExecutor::Loop() {
   while (true) {
     size_t priority = 0;
@@ -119,10 +130,12 @@ void DeviceExecutor::Loop() {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &DeviceExecutor::HasWork));
       draining = draining_;
-      while (priority < kPriorities && queues_[priority].empty()) ++priority;
-      if (priority == kPriorities) break;  // draining, and nothing is left
-      task = std::move(queues_[priority].front());
-      queues_[priority].pop_front();
+      const auto [urgency, place] = Next();
+      if (urgency == kPriorities) break;  // draining, and nothing is left
+      priority = urgency;
+      auto& queue = queues_[priority];
+      task = std::move(queue[place]);
+      queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(place));
     }
     if (draining) {
       task->Abandon(Draining());

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -35,6 +36,10 @@ class DeviceTask {
 
   // Works up to the next draw boundary, seconds at most. Must not wait for another task.
   virtual Outcome Step() = 0;
+
+  // Whether it only wants to end: such a task steps before all others, so that a cancelled job does
+  // not wait for its turn. Thread-safe.
+  virtual bool cancelled() const { return false; }
 
   // Called once, instead of further Steps, when the executor drains: keep what is worth keeping,
   // tell who waits. Within seconds. A task that never stepped is abandoned too.
@@ -70,12 +75,10 @@ class DeviceExecutor {
   void Drain(std::function<void()> last = {});
 
  private:
-  struct Entry {
-    Priority priority;
-    std::unique_ptr<DeviceTask> task;
-  };
   void Loop();
   DeviceTask::Outcome TimedStep(DeviceTask& task);
+  // Where the next task is: its priority and its place in that queue.
+  std::pair<size_t, size_t> Next() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;

@@ -22,6 +22,7 @@
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
 #include "src/jobs/posteriors.h"
+#include "src/jobs/queries.h"
 #include "src/jobs/worker_pool.h"
 #include "src/storage/store.h"
 
@@ -36,6 +37,7 @@ struct JobsOptions {
   Checkpoints::Options checkpoints;
   Datasets::Options datasets;
   Posteriors::Options posteriors;
+  Queries::Options queries;
 };
 
 class Jobs {
@@ -49,6 +51,7 @@ class Jobs {
   Checkpoints& checkpoints() { return *checkpoints_; }
   Datasets& datasets() { return *datasets_; }
   Posteriors& posteriors() { return *posteriors_; }
+  Queries& queries() { return *queries_; }
   OperationManager& operations() { return *operations_; }
   DeviceExecutor& executor() { return *executor_; }
   WorkerPool& workers() { return *workers_; }
@@ -76,6 +79,7 @@ class Jobs {
   std::unique_ptr<ModelCache> models_;
   std::unique_ptr<DeviceExecutor> executor_;
   std::unique_ptr<Posteriors> posteriors_;
+  std::unique_ptr<Queries> queries_;
 };
 
 }  // namespace bif::jobs

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 #include "src/jobs/operations.h"
 #include "src/jobs/pagination.h"
 #include "src/jobs/request_ids.h"
+#include "src/jobs/speeds.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -124,11 +126,12 @@ class Posteriors {
     size_t max_posterior_jobs = 64;        // waiting or sampling; more are RESOURCE_EXHAUSTED
     int64_t max_device_bytes = 0;          // refuse runs above this estimate; 0: no limit
     int64_t tile_buffer_bytes = 64 << 20;  // traces held until a segment ends
+    uint32_t max_segment_draws = 64;       // of every chain; a tile holds 64
     absl::Duration segment_time = absl::Seconds(15);  // a segment ends at the first draw after this
   };
   Posteriors(storage::Store& store, engine::Engine& engine, Checkpoints& checkpoints,
              Datasets& datasets, OperationManager& operations, DeviceExecutor& executor,
-             ModelCache& models, Clock& clock, const Options& options);
+             ModelCache& models, Counters& counters, Clock& clock, const Options& options);
   ~Posteriors();
 
   // Puts posteriors that were queued or sampling back to work. To be called once, after
@@ -154,12 +157,16 @@ class Posteriors {
   // --- for queries ---
   // FAILED_PRECONDITION while it has fewer than 2 draws or is still sampling its first run.
   absl::StatusOr<PosteriorView> Open(const std::string& name);
+  // Called after a posterior has been deleted, with its number: whoever caches its things lets go.
+  // To be set before use.
+  void OnDeleted(std::function<void(uint64_t posterior_number)> listener);
   // Dataset ordinals of the training rows, in slot order: slot s of the loss traces is training row
   // s.
   static std::vector<uint32_t> TrainingOrdinals(const storage::pb::PosteriorRecord& record);
 
  private:
   class Impl;
+  std::unique_ptr<Speeds> speeds_;
   std::unique_ptr<Impl> impl_;
 };
 

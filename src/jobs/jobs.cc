@@ -1,0 +1,43 @@
+#include "src/jobs/jobs.h"
+
+#include "src/base/status.h"
+
+namespace bif::jobs {
+
+Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock)
+    : store_(store),
+      engine_(engine),
+      paths_(options.allowed_roots),
+      workers_(std::make_unique<WorkerPool>(options.workers)),
+      operations_(std::make_unique<OperationManager>(store.catalog(), clock, options.operations)),
+      checkpoints_(
+          std::make_unique<Checkpoints>(store, engine, paths_, clock, options.checkpoints)),
+      datasets_(std::make_unique<Datasets>(store, paths_, clock, checkpoints_->reference_mutex(),
+                                           options.datasets)),
+      models_(std::make_unique<ModelCache>(engine, *checkpoints_, store, options.models)),
+      executor_(std::make_unique<DeviceExecutor>(options.executor)),
+      posteriors_(std::make_unique<Posteriors>(store, engine, *checkpoints_, *datasets_,
+                                               *operations_, *executor_, *models_, counters_, clock,
+                                               options.posteriors)),
+      queries_(std::make_unique<Queries>(
+          Queries::Parts{store, engine, *datasets_, *posteriors_, *operations_, *executor_,
+                         *models_, *workers_, counters_, clock},
+          options.queries)) {}
+
+absl::StatusOr<std::unique_ptr<Jobs>> Jobs::Start(storage::Store& store, engine::Engine& engine,
+                                                  const JobsOptions& options, Clock& clock) {
+  std::unique_ptr<Jobs> jobs(new Jobs(store, engine, options, clock));
+  BIF_RETURN_IF_ERROR(jobs->operations_->Recover());
+  BIF_RETURN_IF_ERROR(jobs->posteriors_->Recover());
+  BIF_RETURN_IF_ERROR(jobs->queries_->Recover());
+  return jobs;
+}
+
+Jobs::~Jobs() { Drain(); }
+
+void Jobs::Drain() {
+  executor_->Drain([this] { models_->Clear(); });
+  workers_->Drain();
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,179 @@
+#include "src/jobs/posterior_checks.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/engine/draw_codec.h"
+#include "src/engine/validate_settings.h"
+#include "src/jobs/sampler_settings_record.h"
+
+namespace bif::jobs {
+namespace {
+
+constexpr int64_t kLabelRowsAtOnce = 8192;
+// A segment may end by the clock after this many draws, so there may be so many chain states.
+constexpr uint32_t kFewestSegmentDraws = 4;
+
+// A field error about `path` of an inner struct, as one of the request's.
+absl::Status BelowField(const absl::Status& status, std::string_view parent) {
+  const std::optional<std::string> path = FieldPath(status);
+  if (status.ok() || !path) return status;
+  std::string message(status.message());
+  if (message.rfind(*path + ": ", 0) == 0) message = message.substr(path->size() + 2);
+  return FieldError(std::string(parent) + "." + *path, message);
+}
+
+template <typename Integer>
+std::optional<int64_t> FirstBadLabel(const Column& labels, int64_t rows, int64_t classes,
+                                     int64_t& bad_row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    Integer label;
+    std::memcpy(&label, labels.data.data() + row * static_cast<int64_t>(sizeof(label)),
+                sizeof(label));
+    if (static_cast<int64_t>(label) < 0 || static_cast<int64_t>(label) >= classes) {
+      bad_row = row;
+      return static_cast<int64_t>(label);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> FirstBadLabelOf(const Column& labels, int64_t rows, int64_t classes,
+                                       int64_t& bad_row) {
+  switch (labels.spec.dtype) {
+    case DType::kUint8:
+      return FirstBadLabel<uint8_t>(labels, rows, classes, bad_row);
+    case DType::kInt32:
+      return FirstBadLabel<int32_t>(labels, rows, classes, bad_row);
+    case DType::kInt64:
+      return FirstBadLabel<int64_t>(labels, rows, classes, bad_row);
+    default:
+      return std::nullopt;  // no label column: the engine refuses it
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
+                                                const PosteriorSpec& spec) {
+  CheckedPosterior checked;
+  BIF_ASSIGN_OR_RETURN(checked.checkpoint_digest,
+                       context.checkpoints.ResolveCheckpoint(spec.checkpoint, "checkpoint"));
+  BIF_ASSIGN_OR_RETURN(checked.sources, context.checkpoints.GetSources(checked.checkpoint_digest));
+  BIF_ASSIGN_OR_RETURN(checked.dataset, context.datasets.Record(spec.dataset, "dataset"));
+  if (checked.dataset.hidden())
+    return absl::NotFoundError(absl::StrCat(spec.dataset, " does not exist"));
+
+  std::vector<TensorSpec> columns;
+  for (const auto& column : checked.dataset.columns()) {
+    columns.push_back({column.name(),
+                       static_cast<DType>(column.dtype()),
+                       {column.shape().begin(), column.shape().end()}});
+  }
+  if (const absl::Status fit = CheckColumnsFit(columns, checked.sources.info.columns); !fit.ok()) {
+    return FieldError("dataset", std::string(fit.message()));
+  }
+  if (checked.dataset.rows() == checked.dataset.deleted()) {
+    return FieldError("dataset", absl::StrCat(spec.dataset, " has no samples"));
+  }
+  BIF_RETURN_IF_ERROR(
+      engine::ValidateSettings(spec.settings, checked.dataset.rows() - checked.dataset.deleted()));
+  absl::StatusOr<engine::MovingSet> moving =
+      engine::SelectParameters(checked.sources.info.parameters, spec.settings.parameters);
+  if (!moving.ok()) return BelowField(moving.status(), "settings");
+  checked.moving = *std::move(moving);
+
+  BIF_ASSIGN_OR_RETURN(checked.training_ordinals, context.datasets.LivingOrdinals(checked.dataset));
+  if (static_cast<int64_t>(checked.training_ordinals.size()) !=
+      checked.dataset.rows() - checked.dataset.deleted()) {
+    return absl::UnavailableError(absl::StrCat(spec.dataset, " is changing just now; try again"));
+  }
+  BIF_ASSIGN_OR_RETURN(const std::string data_digest, context.datasets.DigestOf(checked.dataset));
+  checked.key = PosteriorKeyOf(checked.checkpoint_digest, data_digest, spec.settings);
+  return checked;
+}
+
+absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior& checked) {
+  const engine::ProgramSource& program = checked.sources.program_source;
+  const int64_t classes = checked.sources.info.classes;
+  if (program.loss != engine::LossKind::kCrossEntropy || classes == 0) return absl::OkStatus();
+  const std::vector<uint32_t>& ordinals = checked.training_ordinals;
+  for (size_t begin = 0; begin < ordinals.size(); begin += kLabelRowsAtOnce) {
+    const size_t end = std::min(ordinals.size(), begin + kLabelRowsAtOnce);
+    BIF_ASSIGN_OR_RETURN(
+        const SampleBatch batch,
+        context.store.samples().Read(checked.dataset.number(),
+                                     {ordinals.begin() + begin, ordinals.begin() + end}));
+    const Column* labels = batch.Find(program.target_column);
+    if (labels == nullptr || labels->spec.elements() != 1) return absl::OkStatus();
+    int64_t bad_row = 0;
+    const std::optional<int64_t> bad = FirstBadLabelOf(*labels, batch.rows, classes, bad_row);
+    if (!bad) continue;
+    BIF_ASSIGN_OR_RETURN(const auto headers,
+                         context.store.samples().ReadHeaders(checked.dataset.number(),
+                                                             ordinals[begin + bad_row], 1));
+    return FieldError(
+        "dataset", absl::StrCat("sample \"", headers.empty() ? "" : headers[0].id, "\" has label ",
+                                *bad, " in column '", program.target_column, "'; the program has ",
+                                classes, " classes, 0 to ", classes - 1));
+  }
+  return absl::OkStatus();
+}
+
+CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterior& checked,
+                          const engine::SamplerSettings& settings, uint32_t draws) {
+  const auto rows = static_cast<int64_t>(checked.training_ordinals.size());
+  const int64_t chains = settings.chains;
+  const int64_t steps_between = std::max<int64_t>(1, settings.steps_between_draws);
+  const int64_t batch_rows = settings.batch_order == engine::BatchOrder::kReplay
+                                 ? static_cast<int64_t>(settings.replay_batches.at(0).size())
+                                 : settings.batch_size;
+  CostEstimate estimate;
+  estimate.gradient_samples =
+      chains * (settings.burn_in_steps + draws * steps_between) * batch_rows;
+  estimate.forward_samples = rows * (chains * static_cast<int64_t>(draws) + 1);
+  estimate.device_bytes =
+      context.engine.EstimateDeviceBytes(checked.sources.info, checked.moving, settings, rows);
+
+  const auto draw_bytes =
+      static_cast<int64_t>(engine::EncodedDrawBytes(settings.draw_codec, checked.moving.elements));
+  const int64_t state_floats = settings.algorithm == engine::Algorithm::kRmspropSgld ? 2 : 1;
+  const int64_t state_bytes =
+      state_floats * checked.moving.elements * static_cast<int64_t>(sizeof(float));
+  const uint32_t segment_draws = std::min(
+      kFewestSegmentDraws, MaxSegmentDraws(context.options, rows, settings.chains, draw_bytes));
+  const int64_t segments = draws / segment_draws + 2;
+  const int64_t trace_bytes = rows * static_cast<int64_t>(sizeof(float));
+  estimate.disk_bytes =
+      chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) + trace_bytes;
+  estimate.duration = context.speeds.Predict(checked.checkpoint_digest, estimate.gradient_samples,
+                                             estimate.forward_samples);
+  return estimate;
+}
+
+absl::Status CheckRoom(const PosteriorContext& context, const CostEstimate& estimate) {
+  const int64_t limit = context.options.max_device_bytes;
+  if (limit > 0 && estimate.device_bytes > limit) {
+    return WithReason(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "the run needs ", estimate.device_bytes, " bytes of device memory; the daemon may use ",
+            limit, ": use fewer chains, a smaller batch or a narrower parameter filter")),
+        "DEVICE_MEMORY");
+  }
+  return context.store.HasSpaceFor(estimate.disk_bytes);
+}
+
+uint32_t MaxSegmentDraws(const Posteriors::Options& options, int64_t training_rows, uint32_t chains,
+                         uint64_t encoded_draw_bytes) {
+  const uint64_t trace_bytes = static_cast<uint64_t>(training_rows) * sizeof(float);
+  const uint64_t bytes_a_draw =
+      chains * std::max<uint64_t>(1, std::max(trace_bytes, encoded_draw_bytes));
+  const uint64_t fit = static_cast<uint64_t>(options.tile_buffer_bytes) / bytes_a_draw;
+  const uint64_t most = std::min<uint64_t>(options.max_segment_draws, storage::kTileDraws);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(fit, 1, std::max<uint64_t>(1, most)));
+}
+
+}  // namespace bif::jobs

@@ -1,0 +1,30 @@
+// Posteriors between memory and disk. Pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/jobs/posteriors.h"
+#include "src/storage/catalog.h"
+
+namespace bif::jobs {
+
+Posterior FromRecord(const storage::pb::PosteriorRecord& record);
+
+inline PosteriorState StateOf(const storage::pb::PosteriorRecord& record) {
+  return static_cast<PosteriorState>(record.state());
+}
+
+int64_t TrainingRowCount(const storage::pb::PosteriorRecord& record);
+
+// Indices of the chains that have not diverged.
+std::vector<uint32_t> ActiveChains(const storage::pb::PosteriorRecord& record);
+
+// "chain 2: the loss was not finite at step 7; chain 3: ..."; empty if none diverged.
+std::string DivergenceSummary(const storage::pb::PosteriorRecord& record);
+
+// `count` distinct training slots, ascending, the same ones for every posterior with as many rows;
+// all if there are fewer.
+std::vector<uint32_t> RandomSlots(int64_t rows, size_t count);
+
+}  // namespace bif::jobs

@@ -1,0 +1,418 @@
+#include "src/jobs/posteriors.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/engine/validate_settings.h"
+#include "src/jobs/list_records.h"
+#include "src/jobs/posterior_checks.h"
+#include "src/jobs/posterior_context.h"
+#include "src/jobs/posterior_diagnostics.h"
+#include "src/jobs/posterior_job.h"
+#include "src/jobs/posterior_record.h"
+#include "src/jobs/resource_names.h"
+#include "src/jobs/sampler_settings_record.h"
+
+namespace bif::jobs {
+namespace {
+
+using storage::RecordKind;
+using storage::pb::PosteriorRecord;
+
+constexpr absl::Duration kDeleteWait = absl::Minutes(1);
+
+Digest BodyOf(std::string_view call, const std::string& key, const std::string& display_name,
+              uint32_t draws) {
+  Sha256 sha;
+  sha.UpdateField(call);
+  sha.UpdateField(key);
+  sha.UpdateField(display_name);
+  sha.UpdateU64(draws);
+  return sha.Finish();
+}
+
+PosteriorRecord NewRecord(const PosteriorSpec& spec, const CheckedPosterior& checked,
+                          uint64_t number, absl::Time now) {
+  PosteriorRecord record;
+  record.set_key(checked.key);
+  record.set_display_name(spec.display_name);
+  record.set_checkpoint(checked.checkpoint_digest);
+  record.set_dataset(checked.dataset.id());
+  *record.mutable_settings() = ToRecord(spec.settings);
+  record.set_number(number);
+  for (uint32_t c = 0; c < spec.settings.chains; ++c) record.add_chains()->set_index(c);
+  record.set_steps_between_draws(spec.settings.steps_between_draws);
+  record.set_training_rows(checked.dataset.rows());
+  uint32_t next = 0;
+  for (const uint32_t ordinal : checked.training_ordinals) {
+    for (; next < ordinal; ++next) record.add_excluded_rows(next);
+    ++next;
+  }
+  for (; next < checked.dataset.rows(); ++next) record.add_excluded_rows(next);
+  record.set_moving_parameters(checked.moving.elements);
+  record.set_create_time_unix_micros(absl::ToUnixMicros(now));
+  return record;
+}
+
+}  // namespace
+
+class Posteriors::Impl {
+ public:
+  Impl(const PosteriorContext& context, DeviceExecutor& executor)
+      : context_(context), executor_(executor), request_ids_(context.store.catalog()) {}
+
+  absl::Status Recover();
+  absl::StatusOr<Operation> Create(const PosteriorSpec& spec);
+  absl::StatusOr<CostEstimate> Estimate(const PosteriorSpec& spec);
+  absl::StatusOr<Operation> Extend(const RequestId& request, const std::string& name,
+                                   uint32_t draws);
+  absl::Status Delete(const std::string& name);
+  absl::StatusOr<PosteriorRecord> Find(const std::string& name);
+  absl::StatusOr<PosteriorView> Open(const std::string& name);
+
+  const PosteriorContext& context() const { return context_; }
+  std::function<void(uint64_t)> on_deleted;
+
+ private:
+  storage::Catalog& catalog() { return context_.store.catalog(); }
+  absl::StatusOr<PosteriorRecord> FindByKey(const std::string& key);
+  // Goes on where the record stands, up to `draws` draws; or answers with what runs or is done
+  // already. Under reference_mutex.
+  absl::StatusOr<Operation> Continue(const char* kind, const RequestId& request, const Digest& body,
+                                     PosteriorRecord record, uint32_t draws,
+                                     const CostEstimate& estimate);
+  absl::StatusOr<Operation> AnswerDone(const RequestId& request, const Digest& body,
+                                       const PosteriorRecord& record);
+  absl::StatusOr<Operation> Remembered(const RequestId& request, const Digest& body,
+                                       const std::string& operation_id);
+  absl::Status Submit(std::shared_ptr<RunningOperation> operation, const PosteriorRecord& record);
+  // The operation that works on the posterior, or nullptr. Waits for one that is just ending.
+  std::shared_ptr<RunningOperation> Active(const std::string& key) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const PosteriorContext context_;
+  DeviceExecutor& executor_;
+  RequestIds request_ids_;
+  absl::Mutex mutex_;  // guards what runs
+  absl::flat_hash_map<std::string, std::shared_ptr<RunningOperation>> active_
+      ABSL_GUARDED_BY(mutex_);  // by key
+};
+
+absl::StatusOr<PosteriorRecord> Posteriors::Impl::FindByKey(const std::string& key) {
+  return catalog().Get<PosteriorRecord>(storage::PosteriorKey(key));
+}
+
+absl::StatusOr<PosteriorRecord> Posteriors::Impl::Find(const std::string& name) {
+  BIF_ASSIGN_OR_RETURN(const std::string key, ResolveDigest(catalog(), RecordKind::kPosterior,
+                                                            "posteriors", name, "name"));
+  return FindByKey(key);
+}
+
+std::shared_ptr<RunningOperation> Posteriors::Impl::Active(const std::string& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this, &key]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto found = active_.find(key);
+    return found == active_.end() ||
+           context_.operations.FindRunning(found->second->id()) != nullptr;
+  };
+  mutex_.Await(absl::Condition(&settled));
+  const auto found = active_.find(key);
+  return found == active_.end() ? nullptr : found->second;
+}
+
+absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operation,
+                                      const PosteriorRecord& record) {
+  const std::string key = record.key();
+  {
+    absl::MutexLock lock(&mutex_);
+    active_[key] = operation;
+  }
+  const auto ended = [this, key] {
+    absl::MutexLock lock(&mutex_);
+    active_.erase(key);
+  };
+  const absl::Status submitted = executor_.Submit(
+      Priority::kSampling, std::make_unique<PosteriorJob>(context_, operation, record, ended));
+  // While the daemon drains, the operation waits in the catalog for the next start.
+  if (submitted.ok() || absl::IsUnavailable(submitted)) return absl::OkStatus();
+  PosteriorRecord failed = record;
+  failed.set_state(static_cast<uint32_t>(PosteriorState::kFailed));
+  failed.set_state_reason(std::string(submitted.message()));
+  storage::WriteSet writes;
+  writes.Put(storage::PosteriorKey(key), failed);
+  operation->Finish(submitted, OperationResult{}, std::move(writes));
+  ended();
+  return submitted;
+}
+
+absl::Status Posteriors::Impl::Recover() {
+  for (const char* kind : {kPosteriorOperation, kExtendOperation}) {
+    for (const auto& operation : context_.operations.TakeUnfinished(kind)) {
+      const absl::StatusOr<PosteriorRecord> record = FindByKey(operation->target_key());
+      if (!record.ok()) {
+        operation->Finish(Annotate(record.status(), "the posterior is gone"), OperationResult{});
+        continue;
+      }
+      BIF_RETURN_IF_ERROR(Submit(operation, *record));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CostEstimate> Posteriors::Impl::Estimate(const PosteriorSpec& spec) {
+  BIF_ASSIGN_OR_RETURN(const CheckedPosterior checked, CheckPosterior(context_, spec));
+  BIF_RETURN_IF_ERROR(CheckLabels(context_, checked));
+  const CostEstimate estimate =
+      EstimateCost(context_, checked, spec.settings, spec.settings.draws_per_chain);
+  BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
+  return estimate;
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
+  BIF_ASSIGN_OR_RETURN(const CheckedPosterior checked, CheckPosterior(context_, spec));
+  const uint32_t draws = spec.settings.draws_per_chain;
+  const CostEstimate estimate = EstimateCost(context_, checked, spec.settings, draws);
+  if (absl::IsNotFound(FindByKey(checked.key).status()))
+    BIF_RETURN_IF_ERROR(CheckLabels(context_, checked));
+
+  // From here to the commit nobody deletes what the posterior needs, and nobody else creates the
+  // same one.
+  absl::MutexLock lock(&context_.checkpoints.reference_mutex());
+  BIF_RETURN_IF_ERROR(context_.checkpoints.GetSources(checked.checkpoint_digest).status());
+  BIF_RETURN_IF_ERROR(context_.datasets.Record(spec.dataset, "dataset").status());
+  const Digest body = BodyOf("create posterior", checked.key, spec.display_name, draws);
+  absl::StatusOr<PosteriorRecord> record = FindByKey(checked.key);
+  if (absl::IsNotFound(record.status())) {
+    BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
+    BIF_ASSIGN_OR_RETURN(const uint64_t number, catalog().NextNumber("posterior"));
+    record = NewRecord(spec, checked, number, context_.clock.Now());
+  }
+  if (!record.ok()) return record.status();
+  return Continue(kPosteriorOperation, spec.request, body, *std::move(record), draws, estimate);
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
+                                                   const std::string& name, uint32_t draws) {
+  if (draws < 2 || draws > engine::kMaxDrawsPerChain) {
+    return FieldError("draws_per_chain",
+                      absl::StrCat("must be 2 to ", engine::kMaxDrawsPerChain, ", is ", draws));
+  }
+  absl::MutexLock lock(&context_.checkpoints.reference_mutex());
+  BIF_ASSIGN_OR_RETURN(PosteriorRecord record, Find(name));
+  if (draws < record.draws_committed()) {
+    return FieldError("draws_per_chain",
+                      absl::StrCat("is the new total; ", name, " has ", record.draws_committed(),
+                                   " draws a chain already"));
+  }
+  engine::SamplerSettings settings = FromRecord(record.settings());
+  CheckedPosterior checked;
+  checked.checkpoint_digest = record.checkpoint();
+  BIF_ASSIGN_OR_RETURN(checked.sources, context_.checkpoints.GetSources(record.checkpoint()));
+  BIF_ASSIGN_OR_RETURN(checked.moving, engine::SelectParameters(checked.sources.info.parameters,
+                                                                settings.parameters));
+  checked.training_ordinals = TrainingOrdinals(record);
+  settings.steps_between_draws = record.steps_between_draws();
+  if (record.draws_committed() > 0) settings.burn_in_steps = 0;
+  const CostEstimate estimate =
+      EstimateCost(context_, checked, settings, draws - record.draws_committed());
+  const Digest body = BodyOf("extend posterior", record.key(), "", draws);
+  return Continue(kExtendOperation, request, body, std::move(record), draws, estimate);
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::Remembered(const RequestId& request, const Digest& body,
+                                                       const std::string& operation_id) {
+  storage::WriteSet writes;
+  request_ids_.Remember(request, body, operation_id, context_.clock.Now(), writes);
+  if (!writes.changes().empty()) BIF_RETURN_IF_ERROR(catalog().Commit(writes));
+  return context_.operations.Get(OperationName(operation_id));
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::AnswerDone(const RequestId& request, const Digest& body,
+                                                       const PosteriorRecord& record) {
+  const absl::StatusOr<Operation> last = context_.operations.Get(OperationName(record.operation()));
+  if (last.ok() && last->done && last->error.ok())
+    return Remembered(request, body, record.operation());
+  // The last one failed or was deleted; the draws are there all the same.
+  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId());
+  storage::WriteSet writes;
+  request_ids_.Remember(request, body, id, context_.clock.Now(), writes);
+  BIF_ASSIGN_OR_RETURN(const auto operation, context_.operations.Create(id, kPosteriorOperation,
+                                                                        record.key(), "", writes));
+  operation->Finish(absl::OkStatus(), OperationResult{});
+  return context_.operations.Get(OperationName(id));
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const RequestId& request,
+                                                     const Digest& body, PosteriorRecord record,
+                                                     uint32_t draws, const CostEstimate& estimate) {
+  BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(request, body));
+  if (before) {
+    absl::StatusOr<Operation> known = context_.operations.Get(OperationName(*before));
+    if (!absl::IsNotFound(known.status())) return known;
+  }
+  if (const auto active = Active(record.key()); active != nullptr) {
+    BIF_ASSIGN_OR_RETURN(const PosteriorRecord running, FindByKey(record.key()));
+    if (draws <= running.draws_target()) return Remembered(request, body, active->id());
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat(
+            PosteriorName(record.key()), " is being sampled up to ", running.draws_target(),
+            " draws a chain; wait for ", OperationName(active->id()), ", then extend it")),
+        "POSTERIOR_RUNNING");
+  }
+  const bool known_posterior = !record.operation().empty();
+  if (known_posterior) {
+    // It may have gone on between the caller's look and Active's wait.
+    BIF_ASSIGN_OR_RETURN(record, FindByKey(record.key()));
+    if (record.draws_committed() >= draws && !ActiveChains(record).empty())
+      return AnswerDone(request, body, record);
+    if (ActiveChains(record).empty()) {
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat(
+              PosteriorName(record.key()), " has no chain left: ", DivergenceSummary(record),
+              "; create one with a lower step_size or a higher gamma")),
+          "ALL_CHAINS_DIVERGED");
+    }
+    BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    if (active_.size() >= context_.options.max_posterior_jobs) {
+      return WithReason(
+          absl::ResourceExhaustedError(absl::StrCat(
+              active_.size(), " posteriors are waiting or being sampled already; try again later")),
+          "QUEUE_FULL");
+    }
+  }
+  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId());
+  record.set_operation(id);
+  record.set_draws_target(draws);
+  record.set_state(static_cast<uint32_t>(PosteriorState::kQueued));
+  record.clear_state_reason();
+  storage::pb::SamplingRequest sampling;
+  sampling.set_draws_per_chain(draws);
+  storage::WriteSet writes;
+  writes.Put(storage::PosteriorKey(record.key()), record);
+  request_ids_.Remember(request, body, id, context_.clock.Now(), writes);
+  BIF_ASSIGN_OR_RETURN(const auto operation,
+                       context_.operations.Create(id, kind, record.key(),
+                                                  sampling.SerializeAsString(), std::move(writes)));
+  OperationProgress progress = operation->progress();
+  progress.draws_done = record.draws_committed() * static_cast<uint32_t>(record.chains_size());
+  progress.draws_total = draws * static_cast<uint32_t>(record.chains_size());
+  progress.rows = TrainingRowCount(record);
+  progress.estimate = estimate;
+  operation->Report(progress);
+  BIF_RETURN_IF_ERROR(Submit(operation, record));
+  return context_.operations.Get(OperationName(id));
+}
+
+absl::Status Posteriors::Impl::Delete(const std::string& name) {
+  BIF_ASSIGN_OR_RETURN(const PosteriorRecord found, Find(name));
+  const std::string& key = found.key();
+  if (const auto active = Active(key); active != nullptr) {
+    BIF_RETURN_IF_ERROR(context_.operations.Cancel(OperationName(active->id())));
+    absl::MutexLock lock(&mutex_);
+    const auto ended = [this, &key]()
+                           ABSL_NO_THREAD_SAFETY_ANALYSIS { return !active_.contains(key); };
+    mutex_.AwaitWithTimeout(absl::Condition(&ended), kDeleteWait);
+  }
+  PosteriorRecord record;
+  {
+    absl::MutexLock lock(&context_.checkpoints.reference_mutex());
+    if (Active(key) != nullptr)
+      return absl::UnavailableError(absl::StrCat(name, " is still stopping; try again"));
+    BIF_ASSIGN_OR_RETURN(record, FindByKey(key));
+    storage::WriteSet writes;
+    writes.Delete(storage::PosteriorKey(key));
+    writes.DeletePrefix(storage::DrawPrefix(record.number()));
+    writes.DeletePrefix(storage::TraceExtentPrefix(record.number()));
+    BIF_RETURN_IF_ERROR(catalog().Commit(writes));
+  }
+  // Nothing names its bytes any more; what a crash leaves of them is swept at start-up.
+  (void)executor_.RunAndWait(Priority::kInteractive, [this, &key] {
+    context_.models.ForgetPosterior(key);
+    return absl::OkStatus();
+  });
+  if (on_deleted) on_deleted(record.number());
+  BIF_RETURN_IF_ERROR(context_.store.draws().DeletePosterior(record.number()));
+  return context_.store.traces().DeletePosterior(record.number());
+}
+
+absl::StatusOr<PosteriorView> Posteriors::Impl::Open(const std::string& name) {
+  PosteriorView view;
+  BIF_ASSIGN_OR_RETURN(view.record, Find(name));
+  const PosteriorState state = StateOf(view.record);
+  if (state == PosteriorState::kQueued || state == PosteriorState::kSampling) {
+    // While it is extended, the draws that were there before stay open to queries.
+    const auto running = context_.operations.FindRunning(view.record.operation());
+    if (running != nullptr && running->kind() != kExtendOperation) {
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat(name, " is still being sampled; wait for ",
+                                                     OperationName(view.record.operation()))),
+          "POSTERIOR_RUNNING");
+    }
+  }
+  view.active_chains = ActiveChains(view.record);
+  view.draws = view.record.draws_committed();
+  if (view.draws < 2 || view.active_chains.empty()) {
+    return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                          name, " has too few draws to answer from: ", view.draws, " of ",
+                          view.active_chains.size(), " chains; ", view.record.state_reason())),
+                      "TOO_FEW_DRAWS");
+  }
+  BIF_ASSIGN_OR_RETURN(view.sources, context_.checkpoints.GetSources(view.record.checkpoint()));
+  view.settings = FromRecord(view.record.settings());
+  BIF_ASSIGN_OR_RETURN(view.moving, engine::SelectParameters(view.sources.info.parameters,
+                                                             view.settings.parameters));
+  view.plan = FromRecord(view.record.plan());
+  return view;
+}
+
+Posteriors::Posteriors(storage::Store& store, engine::Engine& engine, Checkpoints& checkpoints,
+                       Datasets& datasets, OperationManager& operations, DeviceExecutor& executor,
+                       ModelCache& models, Counters& counters, Clock& clock, const Options& options)
+    : speeds_(std::make_unique<Speeds>()),
+      impl_(
+          std::make_unique<Impl>(PosteriorContext{store, engine, checkpoints, datasets, operations,
+                                                  models, counters, clock, *speeds_, options},
+                                 executor)) {}
+Posteriors::~Posteriors() = default;
+
+absl::Status Posteriors::Recover() { return impl_->Recover(); }
+absl::StatusOr<Operation> Posteriors::Create(const PosteriorSpec& spec) {
+  return impl_->Create(spec);
+}
+absl::StatusOr<CostEstimate> Posteriors::Estimate(const PosteriorSpec& spec) {
+  return impl_->Estimate(spec);
+}
+absl::StatusOr<Operation> Posteriors::Extend(const RequestId& request, const std::string& name,
+                                             uint32_t draws_per_chain) {
+  return impl_->Extend(request, name, draws_per_chain);
+}
+absl::Status Posteriors::Delete(const std::string& name) { return impl_->Delete(name); }
+absl::StatusOr<PosteriorView> Posteriors::Open(const std::string& name) {
+  return impl_->Open(name);
+}
+void Posteriors::OnDeleted(std::function<void(uint64_t)> listener) {
+  impl_->on_deleted = std::move(listener);
+}
+
+absl::StatusOr<Posterior> Posteriors::Get(const std::string& name) {
+  BIF_ASSIGN_OR_RETURN(const PosteriorRecord record, impl_->Find(name));
+  return FromRecord(record);
+}
+
+absl::StatusOr<Page<Posterior>> Posteriors::List(const PageRequest& page) {
+  return ListRecords<PosteriorRecord, Posterior>(
+      impl_->context().store.catalog(), RecordKind::kPosterior, "posteriors", page,
+      [](const PosteriorRecord& record) { return FromRecord(record); });
+}
+
+absl::StatusOr<PosteriorDiagnostics> Posteriors::Diagnose(const std::string& name) {
+  BIF_ASSIGN_OR_RETURN(const PosteriorRecord record, impl_->Find(name));
+  return DiagnosePosterior(impl_->context().store, record);
+}
+
+}  // namespace bif::jobs
