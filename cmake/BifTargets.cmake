@@ -24,6 +24,7 @@ endfunction()
 function(bif_executable name)
   add_executable(${name})
   _bif_common(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})  # as users will call it
 endfunction()
 
 function(bif_test name)
