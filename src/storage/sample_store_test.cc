@@ -62,9 +62,9 @@ void ExpectRows(Store& store, const std::vector<uint32_t>& ordinals, int64_t pix
     for (size_t c = 0; c < 2; ++c) {
       ASSERT_EQ(read.columns[c].spec, expected.columns[c].spec);
       const size_t bytes = expected.columns[c].data.size();
-      ASSERT_EQ(
-          std::memcmp(read.columns[c].data.data() + i * bytes, expected.columns[c].data.data(), bytes),
-          0)
+      ASSERT_EQ(std::memcmp(read.columns[c].data.data() + i * bytes,
+                            expected.columns[c].data.data(), bytes),
+                0)
           << "row " << ordinals[i];
     }
   }
@@ -215,9 +215,8 @@ TEST(SampleStore, DeletingADatasetGivesItsDiskBack) {
   EXPECT_LT(directory.DiskBytes("db"), 1'000'000);
   EXPECT_EQ(directory.store().samples().Read(kDataset, {0}).status().code(),
             absl::StatusCode::kNotFound);
-  EXPECT_EQ(
-      directory.store().catalog().GetU32(SampleIndexKey(kDataset, "row-0")).status().code(),
-      absl::StatusCode::kNotFound);
+  EXPECT_EQ(directory.store().catalog().GetU32(SampleIndexKey(kDataset, "row-0")).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(SampleDigest, DependsOnEveryPartOfTheRowAndNotOnColumnOrder) {
@@ -257,9 +256,8 @@ TEST(SampleBlock, EveryFlippedBitIsFoundAndNamed) {
     ASSERT_EQ(DecodeIdentities(identities, flipped).status().code(), absl::StatusCode::kDataLoss);
   }
   for (size_t length = 0; length < block.size(); ++length) {
-    ASSERT_EQ(
-        DecodeTensors(tensors, std::string_view(block).substr(0, length)).status().code(),
-        absl::StatusCode::kDataLoss);
+    ASSERT_EQ(DecodeTensors(tensors, std::string_view(block).substr(0, length)).status().code(),
+              absl::StatusCode::kDataLoss);
   }
   EXPECT_EQ(DecodeTensors({3, BlockKind::kTensors, 0}, block).status().code(),
             absl::StatusCode::kDataLoss)

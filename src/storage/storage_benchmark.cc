@@ -19,7 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "src/storage/byte_planes.h"
+#include "src/storage/import/row_source.h"
 #include "src/storage/store.h"
 #include "src/storage/trace_tile.h"
 #include "tests/support/temp_dir.h"
@@ -211,6 +211,30 @@ void BenchmarkSamples(Store& store) {
         kRows / Seconds([&] { Expect(store.samples().ReadHeaders(1, 0, kRows)); }), "rows/s");
 }
 
+// From gzipped files to committed, digested and indexed rows.
+void BenchmarkImport(Store& store) {
+  const std::string folder = "/usr/share/datasets/fashion-mnist/";
+  auto opened = OpenIdxFiles({{"image", folder + "train-images-idx3-ubyte.gz"},
+                              {"label", folder + "train-labels-idx1-ubyte.gz"}},
+                             {{"image", DType::kUint8, {28, 28}}, {"label", DType::kInt64, {}}});
+  if (absl::IsNotFound(opened.status())) return;  // the data set is not installed
+  const std::unique_ptr<RowSource> source = Expect(std::move(opened));
+  int64_t rows = 0;
+  const double import = Seconds([&] {
+    while (true) {
+      const SampleBatch batch = Expect(source->Next(4096));
+      if (batch.rows == 0) break;
+      std::vector<std::string> ids;
+      for (int64_t i = 0; i < batch.rows; ++i) ids.push_back(absl::StrCat("train-", rows + i));
+      WriteSet writes;
+      Expect(store.samples().Write(2, rows, batch, ids, false, writes));
+      Expect(store.catalog().Commit(writes));
+      rows += batch.rows;
+    }
+  });
+  Print("import_fashion_mnist", static_cast<double>(rows) / import, "rows/s");
+}
+
 void BenchmarkDraws(Store& store) {
   EncodedDraw draw;
   draw.codec = 1;
@@ -245,6 +269,7 @@ int main(int argc, char** argv) {
   bif::storage::BenchmarkCodec();
   bif::storage::BenchmarkTraces(*store, directory.path());
   bif::storage::BenchmarkSamples(*store);
+  bif::storage::BenchmarkImport(*store);
   bif::storage::BenchmarkDraws(*store);
   return 0;
 }

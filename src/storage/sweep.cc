@@ -39,8 +39,8 @@ bool IsLive(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
          posterior->second.contains(relative_path.substr(slash + 1));
 }
 
-// A damaged table of tiles or blocks must not keep the daemon from starting: reads will name what is lost, and what else
-// could have been swept stays until it can be listed.
+// A damaged table of tiles or blocks must not keep the daemon from starting: reads will name what
+// is lost, and what else could have been swept stays until it can be listed.
 template <typename Number>
 absl::StatusOr<std::vector<Number>> OrNone(absl::StatusOr<std::vector<Number>> listed) {
   if (absl::IsDataLoss(listed.status())) return std::vector<Number>();

@@ -1,5 +1,5 @@
-// What the storage tests share: a data directory that can be closed, opened again, and copied as a crash would leave it.
-// For tests only; confined to one thread.
+// What the storage tests share: a data directory that can be closed, opened again, and copied as a
+// crash would leave it. For tests only; confined to one thread.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -153,8 +153,8 @@ TEST(TraceStore, LeftoversOfAnotherCutNeverShineThrough) {
     const uint32_t old_slot = random() % 300, old_draw = random() % 100;
     const uint32_t old_slots = 1 + random() % 300, old_draws = 1 + random() % 100;
     const std::vector<float> wrong(size_t{old_slots} * old_draws, -7.0f);
-    Must(
-        directory.store().traces().Write(array, 0, old_slot, old_slots, old_draw, old_draws, wrong));
+    Must(directory.store().traces().Write(array, 0, old_slot, old_slots, old_draw, old_draws,
+                                          wrong));
     for (uint32_t draw = 0; draw < 200; draw += 50) {
       Must(Write(directory.store(), 0, 0, 600, draw, 50, array));
     }

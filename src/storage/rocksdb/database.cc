@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/files.h"
 #include "src/base/status.h"
 
 namespace bif::storage {
@@ -118,6 +119,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksOptions& options) {
+  BIF_RETURN_IF_ERROR(MakeDirectories(options.path));
   BIF_RETURN_IF_ERROR(RefuseUnknownFamilies(options));
   const std::shared_ptr<rocksdb::Cache> cache =
       rocksdb::NewLRUCache(static_cast<size_t>(options.memory_bytes));
