@@ -15,7 +15,7 @@ using NameSet = std::set<std::string_view>;
 // May return their first tensor, or a view of it.
 const NameSet& Aliasing() {
   static const NameSet* const kNames = new NameSet{
-      "_reshape_alias",
+
       "_to_copy",
       "_unsafe_view",
       "adjoint",
@@ -253,8 +253,7 @@ const NameSet& Layers() {
   static const NameSet* const kNames = new NameSet{
       "_convolution",
       "_native_batch_norm_legit_no_training",
-      "_scaled_dot_product_efficient_attention",
-      "_scaled_dot_product_flash_attention_for_cpu",
+
       "adaptive_avg_pool1d",
       "adaptive_avg_pool2d",
       "adaptive_avg_pool3d",
@@ -426,8 +425,7 @@ const NameSet& Reductions() {
 const NameSet& Indexing() {
   static const NameSet* const kNames = new NameSet{
       "_unsafe_index",
-      "_unsafe_index_put",
-      "_unsafe_masked_index",
+
       "arange",
       "block_diag",
       "cartesian_prod",

@@ -22,15 +22,26 @@ TEST(OperatorAllowList, KnowsTensorMathematics) {
 }
 
 TEST(OperatorAllowList, RefusesEverythingElse) {
-  for (const char* target :
-       {"torch.ops.aten.from_file.default", "torch.ops.aten.set_.source_Storage",
-        "torch.ops.aten.resize_.default", "torch.ops.aten.as_strided.default",
-        "torch.ops.aten.rand.default", "torch.ops.aten.bernoulli.default",
-        "torch.ops.aten._local_scalar_dense.default", "torch.ops.aten.data_ptr.default",
-        "torch.ops.prims.add.default", "torch.ops.mine.add.default", "torch.ops.aten.add",
-        "torch.ops.aten.add.Tensor.more", "_operator.call", "_operator.attrgetter",
-        "torch.ops.higher_order.cond", "os.system", "", "torch.ops.aten._.default",
-        "torch.ops.aten.conv2d_out.default"}) {
+  for (const char* target : {"torch.ops.aten.from_file.default",
+                             "torch.ops.aten.set_.source_Storage",
+                             "torch.ops.aten.resize_.default",
+                             "torch.ops.aten.as_strided.default",
+                             "torch.ops.aten.rand.default",
+                             "torch.ops.aten.bernoulli.default",
+                             "torch.ops.aten._local_scalar_dense.default",
+                             "torch.ops.aten.data_ptr.default",
+                             "torch.ops.prims.add.default",
+                             "torch.ops.mine.add.default",
+                             "torch.ops.aten.add",
+                             "torch.ops.aten.add.Tensor.more",
+                             "_operator.call",
+                             "_operator.attrgetter",
+                             "torch.ops.higher_order.cond",
+                             "os.system",
+                             "",
+                             "torch.ops.aten._.default",
+                             "torch.ops.aten.conv2d_out.default",
+                             "torch.ops.aten._reshape_alias.default"}) {
     EXPECT_EQ(ResolveTarget(target).kind, Kind::kForbidden) << target;
   }
 }

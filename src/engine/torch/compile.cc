@@ -1,5 +1,6 @@
 #include "src/engine/torch/compile.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,23 @@ absl::Status Bad(absl::string_view message) { return absl::InvalidArgumentError(
 bool IsDropped(const OperatorName& target) {
   return target.name == "sym_constrain_range" || target.name == "sym_constrain_range_for_size" ||
          target.name == "_assert_tensor_metadata" || target.name == "_assert_async";
+}
+
+Argument Literal(const char* name, bool value) {
+  Argument argument{.name = name, .type = ArgumentType::kBool};
+  argument.elements.push_back({.value = "", .literal = value});
+  return argument;
+}
+
+// The decomposed form of batch norm in eval mode trusts the sizes of its statistics. The composite
+// operator compares them with the input's, gives the same, and can be batched over chains. Its two
+// other results are for backward only.
+Node AsBatchNorm(const Node& node) {
+  Node call = node;
+  call.inputs.push_back(Literal("training", false));
+  call.inputs.push_back(Literal("cudnn_enabled", false));
+  call.outputs.resize(std::min<size_t>(call.outputs.size(), 1));
+  return call;
 }
 
 class Compiler {
@@ -66,7 +84,13 @@ class Compiler {
     if (target.kind == OperatorName::Kind::kForbidden) return Bad("this operator is not allowed");
     if (target.kind == OperatorName::Kind::kSetGrad) return AddSetGrad(node, scope, grad_enabled);
     if (target.kind == OperatorName::Kind::kAten && IsDropped(target)) return absl::OkStatus();
+    if (target.name == "_native_batch_norm_legit_no_training") {
+      return AddCall(AsBatchNorm(node), {target.kind, "batch_norm", ""}, scope);
+    }
+    return AddCall(node, target, scope);
+  }
 
+  absl::Status AddCall(const Node& node, const OperatorName& target, Scope& scope) {
     const bool by_hand = target.kind == OperatorName::Kind::kSymbolic ||
                          target.name == "sym_size" || target.name == "sym_numel" ||
                          target.name == "_assert_scalar";

@@ -37,8 +37,8 @@ struct ProgramInput {
 
 class Program {
  public:
-  // Reads and checks the archive and the bindings. Buffers and constants go to `device`; weights
-  // are not read.
+  // Reads and checks the archive and the bindings, and prepares the graph for `device`. Tensors are
+  // not read: LoadWeights must succeed before Run.
   static absl::StatusOr<std::unique_ptr<Program>> Load(const ProgramSource& source,
                                                        c10::Device device);
   ~Program();
@@ -50,7 +50,9 @@ class Program {
 
   // The trainable parameters, in the order of info().parameters: fp32, contiguous, on the device,
   // not requiring gradients. The batch-norm statistics and other buffers of the same source become
-  // the program's own, for later calls of Run. On failure the program is as before.
+  // the program's own, for later calls of Run, and constants come from the archive. On failure the
+  // program is as before. A parameter that no node reads is among them: ask for its gradient with
+  // allow_unused.
   absl::StatusOr<std::vector<at::Tensor>> LoadWeights(const WeightsSource& source);
 
   // The checks of LoadWeights without keeping anything: the SHA-256 over names and values, as 64

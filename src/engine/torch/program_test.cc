@@ -2,6 +2,7 @@
 #include "src/engine/torch/program.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/DynamicLayer.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -20,6 +21,12 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+// The programs are small: more threads only wait for each other.
+[[maybe_unused]] const bool kOneThread = [] {
+  at::set_num_threads(1);
+  return true;
+}();
 
 std::string Path(const std::string& name) { return BIF_TEST_PROGRAMS "/" + name; }
 
