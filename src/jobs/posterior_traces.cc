@@ -11,6 +11,11 @@
 
 namespace bif::jobs {
 
+void PosteriorTraces::MarkDeleted() {
+  absl::MutexLock lock(&writer_);
+  deleted_ = true;
+}
+
 absl::Status PosteriorTraces::Refresh(storage::Catalog& catalog, uint32_t draws) {
   if (index_.loaded_draws() >= draws) return absl::OkStatus();
   absl::MutexLock lock(&writer_);  // a reload must not fall between a writer's commit and its Apply
@@ -49,6 +54,7 @@ absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& v
   const uint32_t draws = rows.draws();
   absl::MutexLock lock(&writer_);
   // A deleted posterior must not leave traces behind.
+  if (deleted_) return absl::NotFoundError("the posterior was deleted meanwhile");
   BIF_RETURN_IF_ERROR(store.catalog().GetBytes(storage::PosteriorKey(view.record.key())).status());
   const std::vector<Placed> placed = Place(array, dataset, traces, draws);
   BIF_RETURN_IF_ERROR(
@@ -92,6 +98,18 @@ absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& v
   BIF_RETURN_IF_ERROR(store.catalog().Commit(writes));
   if (!changed.empty()) index_.Apply(array, dataset, changed);
   return absl::OkStatus();
+}
+
+void OpenPosteriors::Forget(uint64_t number) {
+  std::shared_ptr<PosteriorTraces> traces;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = open_.find(number);
+    if (found == open_.end()) return;
+    traces = found->second.traces;
+    open_.erase(found);
+  }
+  traces->MarkDeleted();
 }
 
 absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(const PosteriorView& view) {

@@ -34,6 +34,9 @@ class PosteriorTraces {
   uint64_t number() const { return number_; }
   const TraceIndex& index() const { return index_; }
 
+  // From now on nothing is kept. Waits for who is keeping something right now.
+  void MarkDeleted();
+
   // Reads the catalog again if the posterior has grown since.
   absl::Status Refresh(storage::Catalog& catalog, uint32_t draws);
 
@@ -57,6 +60,7 @@ class PosteriorTraces {
 
   const uint64_t number_;
   absl::Mutex writer_;  // makes one writer at a time, from giving out slots to the commit
+  bool deleted_ ABSL_GUARDED_BY(writer_) = false;
   TraceIndex index_;
 };
 
@@ -65,6 +69,9 @@ class OpenPosteriors {
  public:
   OpenPosteriors(storage::Catalog& catalog, size_t max_open)
       : catalog_(catalog), max_open_(max_open) {}
+
+  // The posterior is gone: its traces are to be deleted next.
+  void Forget(uint64_t number);
 
   // With an index that knows at least what the view knows.
   absl::StatusOr<std::shared_ptr<PosteriorTraces>> Get(const PosteriorView& view);

@@ -56,7 +56,13 @@ class Queries::Impl {
         resolver_(parts.store, parts.datasets),
         reader_(parts.store, parts.datasets, traces_),
         answers_(static_cast<int64_t>(options.max_cached_answers)),
-        request_ids_(parts.store.catalog()) {}
+        request_ids_(parts.store.catalog()) {
+    parts.posteriors.OnDeleted([this](uint64_t number) {
+      open_.Forget(number);
+      draws_.ForgetPosterior(number);
+      traces_.ForgetPosterior(number);
+    });
+  }
 
   absl::Status Recover();
   absl::Status Attribute(const AttributeRequest& request, const CancelToken& cancel,

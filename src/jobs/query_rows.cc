@@ -46,6 +46,11 @@ std::string HiddenId(const std::vector<TensorSpec>& columns) {
   return absl::StrCat("_inline-", ToHex(digest.Finish()).substr(0, 24));
 }
 
+// The path of a part of the set; the set may be the whole request.
+std::string Path(const std::string& field, const std::string& part) {
+  return field.empty() ? part : absl::StrCat(field, ".", part);
+}
+
 SampleBatch RowsOf(const SampleBatch& batch, const std::vector<size_t>& rows) {
   SampleBatch picked;
   picked.rows = static_cast<int64_t>(rows.size());
@@ -79,12 +84,12 @@ absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
                                                      const std::string& field, int64_t max_rows) {
   QueryRows rows;
   rows.is_inline = !set.inline_samples.empty();
-  rows.field = absl::StrCat(field, rows.is_inline ? ".inline" : ".sample_ids");
+  rows.field = Path(field, rows.is_inline ? "inline" : "sample_ids");
   if (rows.is_inline && (!set.dataset.empty() || !set.sample_ids.empty())) {
     return FieldError(field, "has inline samples and stored ones; ask for one kind at a time");
   }
   if (!rows.is_inline && set.dataset.empty()) {
-    return FieldError(set.sample_ids.empty() ? field : field + ".dataset",
+    return FieldError(set.sample_ids.empty() ? field : Path(field, "dataset"),
                       "names no samples; give inline ones, or a dataset and ids");
   }
   const auto given =
@@ -94,7 +99,7 @@ absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
                                                " are allowed in a call"));
   }
   BIF_RETURN_IF_ERROR(rows.is_inline ? ResolveInline(set.inline_samples, view, rows)
-                                     : ResolveStored(set, view, max_rows, rows));
+                                     : ResolveStored(set, view, field, max_rows, rows));
 
   std::vector<uint32_t> ordinals;
   for (const QueryRow& row : rows.rows) ordinals.push_back(row.ordinal.value_or(0));
@@ -140,12 +145,12 @@ absl::Status QueryRowsResolver::ResolveInline(const std::vector<Sample>& samples
 }
 
 absl::Status QueryRowsResolver::ResolveStored(const SampleSet& set, const PosteriorView& view,
-                                              int64_t max_rows, QueryRows& rows) {
-  const std::string field = rows.field.substr(0, rows.field.rfind('.'));
-  BIF_ASSIGN_OR_RETURN(const auto record, datasets_.Record(set.dataset, field + ".dataset"));
+                                              const std::string& field, int64_t max_rows,
+                                              QueryRows& rows) {
+  BIF_ASSIGN_OR_RETURN(const auto record, datasets_.Record(set.dataset, Path(field, "dataset")));
   if (const absl::Status fit = CheckColumnsFit(ColumnsOf(record), view.sources.info.columns);
       !fit.ok()) {
-    return FieldError(field + ".dataset", std::string(fit.message()));
+    return FieldError(Path(field, "dataset"), std::string(fit.message()));
   }
   rows.columns = ColumnsOf(record);
   rows.dataset = record.number();
@@ -163,7 +168,7 @@ absl::Status QueryRowsResolver::ResolveStored(const SampleSet& set, const Poster
     return absl::OkStatus();
   }
   const int64_t living = record.rows() - record.deleted();
-  if (living == 0) return FieldError(field + ".dataset", "holds no samples");
+  if (living == 0) return FieldError(Path(field, "dataset"), "holds no samples");
   if (living > max_rows) {
     return FieldError(rows.field, absl::StrCat("is empty, which means all ", living,
                                                " samples of the dataset; at most ", max_rows,

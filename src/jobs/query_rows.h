@@ -71,8 +71,8 @@ class QueryRowsResolver {
  private:
   absl::Status ResolveInline(const std::vector<Sample>& samples, const PosteriorView& view,
                              QueryRows& rows);
-  absl::Status ResolveStored(const SampleSet& set, const PosteriorView& view, int64_t max_rows,
-                             QueryRows& rows);
+  absl::Status ResolveStored(const SampleSet& set, const PosteriorView& view,
+                             const std::string& field, int64_t max_rows, QueryRows& rows);
   absl::Status StoreInlineSamples(QueryRows& rows);
 
   storage::Store& store_;

@@ -39,6 +39,9 @@ class TraceCache {
                                                         uint32_t draws, uint32_t number,
                                                         const std::vector<SlotRun>& runs);
 
+  void ForgetPosterior(uint64_t posterior) {
+    blocks_.EraseIf([posterior](const Key& key) { return key.posterior == posterior; });
+  }
   int64_t cached_bytes() const { return blocks_.bytes(); }
 
  private:
