@@ -3,3 +3,7 @@ target_sources(bif_jobs PRIVATE
   candidates.cc draw_reader.cc evaluation.cc parallel_for.cc posterior_traces.cc queries.cc query_rows.cc scoring.cc
   trace_cache.cc trace_index.cc trace_operation.cc)
 target_link_libraries(bif_jobs PRIVATE absl::cleanup PUBLIC bif::attribution)
+
+foreach(name queries trace_operation)
+  bif_test(${name}_test SRCS ${name}_test.cc DEPS bif::jobs bif::fake_engine bif::attribution)
+endforeach()
