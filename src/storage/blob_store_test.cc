@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/digest.h"
-#include "src/storage/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace bif::storage {
 namespace {

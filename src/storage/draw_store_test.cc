@@ -7,7 +7,7 @@
 
 #include "src/base/digest.h"
 #include "src/storage/draw_file.h"
-#include "src/storage/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace bif::storage {
 namespace {

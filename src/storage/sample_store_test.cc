@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/storage/sample_block.h"
-#include "src/storage/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace bif::storage {
 namespace {

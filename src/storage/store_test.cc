@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "src/base/status.h"
-#include "src/storage/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace bif::storage {
 namespace {

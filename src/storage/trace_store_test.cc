@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "src/storage/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace bif::storage {
 namespace {
