@@ -31,6 +31,16 @@ void AddGlobalOptions(CLI::App& root, Session& session) {
       ->check(CLI::PositiveNumber);
 }
 
+// What is wrong with the command line. CLI11 says of an unknown word that a subcommand is missing;
+// the word says more.
+std::string UsageText(const CLI::App& root, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = root.remaining(/*recurse=*/true);
+  const bool missing = error.get_name() == "RequiredError";
+  if (missing && !unknown.empty())
+    return absl::StrCat("there is no command or option ", unknown.front());
+  return error.what();
+}
+
 }  // namespace
 
 void BuildCommandTree(CLI::App& root, Session& session, Action& action) {
@@ -65,7 +75,8 @@ int RunBifctl(std::vector<std::string> arguments, Session& session) {
       session.out << root.help();
       return kExitOk;
     }
-    session.err << "bifctl: " << error.what() << "\nbifctl COMMAND --help says how it is used.\n";
+    session.err << "bifctl: " << UsageText(root, error)
+                << "\nbifctl COMMAND --help says how it is used.\n";
     return kExitUsage;
   }
   const absl::Status status = action(session);

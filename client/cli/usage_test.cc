@@ -133,6 +133,11 @@ TEST(BifctlUsage, MistakesOnTheCommandLineExitWithTwo) {
   }
 }
 
+TEST(BifctlUsage, AnUnknownCommandIsNamed) {
+  EXPECT_THAT(RunLine("programme list").err, HasSubstr("programme"));
+  EXPECT_THAT(RunLine("program remove").err, HasSubstr("remove"));
+}
+
 TEST(BifctlUsage, AServerThatIsNotThereExitsWithOneAndNamesIt) {
   const Ran ran = RunLine("server info");
   EXPECT_EQ(ran.exit_code, 1);

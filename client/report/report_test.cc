@@ -158,7 +158,7 @@ ReportContent Canned() {
 
 // The list item of one training sample.
 std::string Item(const std::string& page, const std::string& id) {
-  const size_t at = page.find("· " + id + "<");
+  const size_t at = page.find("soft id\">" + id + "<");
   const size_t begin = page.rfind("<li", at);
   return at == std::string::npos ? "" : page.substr(begin, page.find("</li>", begin) - begin);
 }
