@@ -7,6 +7,7 @@
 #include "src/base/digest.h"
 #include "src/base/status.h"
 #include "src/jobs/checkpoint_records.h"
+#include "src/jobs/field_paths.h"
 #include "src/jobs/list_records.h"
 #include "src/jobs/resource_names.h"
 
@@ -238,11 +239,12 @@ absl::StatusOr<ParameterSelection> Checkpoints::ListParameters(
     selection.parameters.push_back({info, false});
     selection.total_elements += info.elements;
   }
-  BIF_ASSIGN_OR_RETURN(const engine::MovingSet moving,
-                       engine::SelectParameters(sources.info.parameters, filter));
-  for (const engine::MovingRange& range : moving.ranges)
+  const absl::StatusOr<engine::MovingSet> moving =
+      engine::SelectParameters(sources.info.parameters, filter);
+  if (!moving.ok()) return RenameField(moving.status(), "parameters", "filter");
+  for (const engine::MovingRange& range : moving->ranges)
     selection.parameters[range.parameter].moves = true;
-  selection.moving_elements = moving.elements;
+  selection.moving_elements = moving->elements;
   return selection;
 }
 

@@ -82,6 +82,11 @@ size_t DeviceExecutor::tasks() const {
   return tasks_;
 }
 
+bool DeviceExecutor::draining() const {
+  absl::MutexLock lock(&mutex_);
+  return draining_;
+}
+
 void DeviceExecutor::Drain(std::function<void()> last) {
   {
     absl::MutexLock lock(&mutex_);

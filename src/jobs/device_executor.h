@@ -67,8 +67,8 @@ class DeviceExecutor {
   bool MoreUrgentThan(Priority priority) const;
 
   size_t tasks() const;
+  bool draining() const;
   absl::Duration busy() const;  // time spent in Steps since the start
-  bool OnDeviceThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   // Lets the Step in progress end, abandons all tasks with UNAVAILABLE, runs `last` on the device
   // thread (where models are freed) and joins. Repeating it is harmless.

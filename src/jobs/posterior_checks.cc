@@ -8,6 +8,7 @@
 #include "src/base/status.h"
 #include "src/engine/draw_codec.h"
 #include "src/engine/validate_settings.h"
+#include "src/jobs/field_paths.h"
 #include "src/jobs/sampler_settings_record.h"
 
 namespace bif::jobs {
@@ -16,15 +17,6 @@ namespace {
 constexpr int64_t kLabelRowsAtOnce = 8192;
 // A segment may end by the clock after this many draws, so there may be so many chain states.
 constexpr uint32_t kFewestSegmentDraws = 4;
-
-// A field error about `path` of an inner struct, as one of the request's.
-absl::Status BelowField(const absl::Status& status, std::string_view parent) {
-  const std::optional<std::string> path = FieldPath(status);
-  if (status.ok() || !path) return status;
-  std::string message(status.message());
-  if (message.rfind(*path + ": ", 0) == 0) message = message.substr(path->size() + 2);
-  return FieldError(std::string(parent) + "." + *path, message);
-}
 
 template <typename Integer>
 std::optional<int64_t> FirstBadLabel(const Column& labels, int64_t rows, int64_t classes,
@@ -83,7 +75,7 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
       engine::ValidateSettings(spec.settings, checked.dataset.rows() - checked.dataset.deleted()));
   absl::StatusOr<engine::MovingSet> moving =
       engine::SelectParameters(checked.sources.info.parameters, spec.settings.parameters);
-  if (!moving.ok()) return BelowField(moving.status(), "settings");
+  if (!moving.ok()) return RenameField(moving.status(), "parameters", "settings.parameters");
   checked.moving = *std::move(moving);
 
   BIF_ASSIGN_OR_RETURN(checked.training_ordinals, context.datasets.LivingOrdinals(checked.dataset));

@@ -1,0 +1,139 @@
+// Datasets::Import: rows of files, batch by batch, under one commit.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/jobs/datasets.h"
+#include "src/storage/import/row_source.h"
+
+namespace bif::jobs {
+namespace {
+
+using storage::RowSource;
+using storage::pb::DatasetRecord;
+
+constexpr int64_t kRowsAtOnce = 8192;
+
+std::vector<TensorSpec> ColumnsOf(const DatasetRecord& record) {
+  std::vector<TensorSpec> columns;
+  for (const auto& column : record.columns()) {
+    columns.push_back({column.name(),
+                       static_cast<DType>(column.dtype()),
+                       {column.shape().begin(), column.shape().end()}});
+  }
+  return columns;
+}
+
+// The request's field that holds the source: idx, cifar or safetensors.
+constexpr const char* kSourceFields[] = {"idx", "cifar", "safetensors"};
+
+absl::StatusOr<std::unique_ptr<RowSource>> Open(const AllowedPaths& paths, const ImportSpec& spec,
+                                                const std::vector<TensorSpec>& columns) {
+  if (const auto* idx = std::get_if<IdxFiles>(&spec.source)) {
+    std::vector<storage::IdxColumnFile> files;
+    for (size_t i = 0; i < idx->files.size(); ++i) {
+      BIF_ASSIGN_OR_RETURN(
+          std::string path,
+          paths.Resolve(idx->files[i].path, absl::StrCat("idx.columns[", i, "].path")));
+      files.push_back({idx->files[i].column, std::move(path)});
+    }
+    return storage::OpenIdxFiles(files, columns);
+  }
+  if (const auto* cifar = std::get_if<CifarRecords>(&spec.source)) {
+    std::vector<std::string> files;
+    for (size_t i = 0; i < cifar->paths.size(); ++i) {
+      BIF_ASSIGN_OR_RETURN(std::string path,
+                           paths.Resolve(cifar->paths[i], absl::StrCat("cifar.paths[", i, "]")));
+      files.push_back(std::move(path));
+    }
+    return storage::OpenCifarRecords(files, cifar->image_column, cifar->label_column, columns);
+  }
+  BIF_ASSIGN_OR_RETURN(
+      const std::string path,
+      paths.Resolve(std::get<SafetensorsColumns>(spec.source).path, "safetensors.path"));
+  return storage::OpenSafetensorsColumns(path, columns);
+}
+
+Digest BodyOf(const ImportSpec& spec) {
+  Sha256 sha;
+  sha.UpdateField("import");
+  sha.UpdateField(spec.dataset);
+  sha.UpdateU64(spec.source.index());
+  if (const auto* idx = std::get_if<IdxFiles>(&spec.source)) {
+    for (const IdxFiles::File& file : idx->files) {
+      sha.UpdateField(file.column);
+      sha.UpdateField(file.path);
+    }
+  } else if (const auto* cifar = std::get_if<CifarRecords>(&spec.source)) {
+    for (const std::string& path : cifar->paths) sha.UpdateField(path);
+    sha.UpdateField(cifar->image_column);
+    sha.UpdateField(cifar->label_column);
+  } else {
+    sha.UpdateField(std::get<SafetensorsColumns>(spec.source).path);
+  }
+  sha.UpdateField(spec.id_prefix);
+  sha.UpdateU64(static_cast<uint64_t>(spec.first_id));
+  sha.UpdateU64(static_cast<uint64_t>(spec.skip_rows));
+  sha.UpdateU64(static_cast<uint64_t>(spec.max_rows));
+  return sha.Finish();
+}
+
+// What a file gets wrong is a fault of the field that named it.
+absl::Status SourceError(const absl::Status& status, const ImportSpec& spec) {
+  if (!absl::IsInvalidArgument(status) || FieldPath(status)) return status;
+  return FieldError(kSourceFields[spec.source.index()], std::string(status.message()));
+}
+
+int64_t BytesOf(const SampleBatch& batch) {
+  int64_t bytes = 0;
+  for (const Column& column : batch.columns) bytes += static_cast<int64_t>(column.data.size());
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<AppendResult> Datasets::Import(const ImportSpec& spec) {
+  BIF_ASSIGN_OR_RETURN(const DatasetRecord dataset, Record(spec.dataset, "dataset"));
+  for (const auto& [value, field] : {std::pair<int64_t, const char*>{spec.first_id, "first_id"},
+                                     {spec.skip_rows, "skip_rows"},
+                                     {spec.max_rows, "max_rows"}}) {
+    if (value < 0) return FieldError(field, absl::StrCat("must not be negative, is ", value));
+  }
+  if (spec.id_prefix.size() > 200) return FieldError("id_prefix", "must have at most 200 bytes");
+
+  const auto write = [&](const DatasetRecord& record,
+                         storage::WriteSet& writes) -> absl::StatusOr<int64_t> {
+    absl::StatusOr<std::unique_ptr<RowSource>> source = Open(paths_, spec, ColumnsOf(record));
+    if (!source.ok()) return SourceError(source.status(), spec);
+    if (const absl::Status skipped = storage::SkipRows(**source, spec.skip_rows); !skipped.ok()) {
+      return SourceError(skipped, spec);
+    }
+    // Rows of the file, from 0; ids count from there.
+    int64_t row = std::min(spec.skip_rows, (*source)->rows());
+    const int64_t end =
+        spec.max_rows == 0 ? (*source)->rows() : std::min((*source)->rows(), row + spec.max_rows);
+    int64_t imported = 0;
+    while (row < end) {
+      absl::StatusOr<SampleBatch> batch = (*source)->Next(std::min(kRowsAtOnce, end - row));
+      if (!batch.ok()) return SourceError(batch.status(), spec);
+      if (batch->rows == 0) break;
+      if (const absl::Status valid = ValidateBatch(*batch, ColumnsOf(record)); !valid.ok()) {
+        return SourceError(Annotate(valid, absl::StrCat("rows from ", row, " on")), spec);
+      }
+      std::vector<std::string> ids;
+      ids.reserve(batch->rows);
+      for (int64_t r = 0; r < batch->rows; ++r)
+        ids.push_back(absl::StrCat(spec.id_prefix, spec.first_id + row + r));
+      BIF_RETURN_IF_ERROR(store_.HasSpaceFor(BytesOf(*batch)));
+      BIF_RETURN_IF_ERROR(store_.samples().Write(record.number(), record.rows() + imported, *batch,
+                                                 ids, false, writes));
+      imported += batch->rows;
+      row += batch->rows;
+    }
+    return imported;
+  };
+  return Grow(spec.request, BodyOf(spec), dataset.id(), write);
+}
+
+}  // namespace bif::jobs
