@@ -1,0 +1,216 @@
+// Attribution over gRPC: streams to their end, asked twice, cancelled, at once; and refusals with
+// the field at fault.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "server/testing/linear_regression.h"
+
+namespace bif::server::testing {
+namespace {
+
+namespace lro = ::google::longrunning;
+using ::testing::HasSubstr;
+
+constexpr int kRows = 12;
+
+v1::AttributeRequest Ask(const std::string& posterior, int row, uint32_t top_k) {
+  v1::AttributeRequest request;
+  request.set_posterior(posterior);
+  *request.mutable_queries()->add_inline_() = RegressionSample(row, "");
+  request.set_top_k(top_k);
+  return request;
+}
+
+// The last message of a whole stream, which must be the final answer.
+v1::AttributeResponse Answer(TestServer& server, const v1::AttributeRequest& request) {
+  auto stream = server.Read("bif.v1.Attribution/Attribute", request);
+  v1::AttributeResponse last;
+  for (v1::AttributeResponse message; stream->Next(message);) last = message;
+  const CallEnd end = stream->Finish();
+  EXPECT_TRUE(end.ok()) << end;
+  EXPECT_TRUE(last.final());
+  return last;
+}
+
+CallEnd Refusal(TestServer& server, const v1::AttributeRequest& request) {
+  auto stream = server.Read("bif.v1.Attribution/Attribute", request);
+  for (v1::AttributeResponse message; stream->Next(message);) {
+  }
+  return stream->Finish();
+}
+
+TEST(AttributionService, AnAnswerRanksBothEndsAndSaysWhatItRestsOn) {
+  TestServer server;
+  const std::string posterior = MakePosterior(server, kRows);
+  const v1::AttributeResponse answer = Answer(server, Ask(posterior, 100, 3));
+  ASSERT_EQ(answer.rankings_size(), 1);
+  const v1::QueryRanking& ranking = answer.rankings(0);
+  ASSERT_EQ(ranking.helpful_size(), 3);
+  ASSERT_EQ(ranking.harmful_size(), 3);
+  EXPECT_LE(ranking.helpful(0).score(), ranking.helpful(1).score()) << "negative BIF helps";
+  EXPECT_GE(ranking.harmful(0).score(), ranking.harmful(1).score());
+  EXPECT_GT(ranking.helpful(0).standard_error(), 0);
+  EXPECT_EQ(answer.provenance().posterior(), posterior);
+  EXPECT_EQ(answer.provenance().estimator(), v1::BIF);
+  EXPECT_EQ(answer.provenance().centring(), v1::POOLED);
+  EXPECT_EQ(answer.provenance().chains(), 2u);
+  EXPECT_EQ(answer.provenance().draws_per_chain(), 12u);
+}
+
+TEST(AttributionService, AskingAgainEvaluatesNothing) {
+  TestServer server;
+  const v1::AttributeRequest request = Ask(MakePosterior(server, kRows), 100, 3);
+  const v1::AttributeResponse first = Answer(server, request);
+  EXPECT_EQ(first.rows_evaluated(), 1u);
+  const int64_t rows = server.engine().hooks().observed_rows;
+  const v1::AttributeResponse second = Answer(server, request);
+  EXPECT_EQ(second.rows_evaluated(), 0u);
+  EXPECT_EQ(server.engine().hooks().observed_rows, rows);
+  EXPECT_EQ(second.rankings(0).SerializeAsString(), first.rankings(0).SerializeAsString());
+  EXPECT_THAT(server.MetricsText(), HasSubstr("bif_rows_evaluated_total 1"));
+}
+
+TEST(AttributionService, BadRequestsAreRefusedByField) {
+  TestServer server;
+  const v1::AttributeRequest good = Ask(MakePosterior(server, kRows), 100, 3);
+  const auto with = [&](auto change) {
+    v1::AttributeRequest request = good;
+    change(request);
+    return request;
+  };
+  const struct {
+    v1::AttributeRequest request;
+    absl::StatusCode code;
+    const char* field;
+  } cases[] = {
+      {with([](auto& r) { r.set_top_k(kRows + 1); }), absl::StatusCode::kInvalidArgument, "top_k"},
+      {with([](auto& r) { r.set_estimator(static_cast<v1::Estimator>(42)); }),
+       absl::StatusCode::kInvalidArgument, "estimator"},
+      {with([](auto& r) { r.set_centring(static_cast<v1::Centring>(42)); }),
+       absl::StatusCode::kInvalidArgument, "centring"},
+      {with([](auto& r) { r.mutable_observable()->set_logit_index(3); }),
+       absl::StatusCode::kInvalidArgument, "observable.logit_index"},
+      {with([](auto& r) { r.mutable_queries()->set_dataset("datasets/train"); }),
+       absl::StatusCode::kInvalidArgument, "queries"},
+      {with([](auto& r) {
+         r.mutable_queries()->clear_inline_();
+         r.mutable_queries()->add_sample_ids("1");
+       }),
+       absl::StatusCode::kInvalidArgument, "queries.dataset"},
+      {with([](auto& r) { r.set_posterior("posteriors/000000000000"); }),
+       absl::StatusCode::kNotFound, ""},
+  };
+  for (const auto& c : cases) {
+    const CallEnd end = Refusal(server, c.request);
+    EXPECT_EQ(end.code, c.code) << c.field << ": " << end;
+    EXPECT_EQ(end.field, c.field) << end;
+  }
+}
+
+TEST(AttributionService, ManyClientsAtOnceGetTheSameAnswers) {
+  TestServer server;
+  const std::string posterior = MakePosterior(server, kRows);
+  std::vector<std::string> answers(8);
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    clients.emplace_back([&, i] {
+      answers[i] = Answer(server, Ask(posterior, 100 + static_cast<int>(i % 2), 3))
+                       .rankings(0)
+                       .SerializeAsString();
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 2; i < answers.size(); ++i) EXPECT_EQ(answers[i], answers[i % 2]);
+  EXPECT_NE(answers[0], answers[1]);
+}
+
+TEST(AttributionService, TheScoreMatrixComesInBlocksThatCoverAllCandidatesOnce) {
+  TestServer server;
+  v1::ScoreMatrixRequest request;
+  request.set_posterior(MakePosterior(server, 700));
+  *request.mutable_queries()->add_inline_() = RegressionSample(1000, "");
+  *request.mutable_queries()->add_inline_() = RegressionSample(1001, "");
+  request.set_standard_errors(true);
+  auto stream = server.Read("bif.v1.Attribution/ScoreMatrix", request);
+  uint64_t candidates = 0;
+  int blocks = 0;
+  for (v1::ScoreMatrixResponse block; stream->Next(block); ++blocks) {
+    EXPECT_EQ(block.first_candidate(), candidates);
+    EXPECT_EQ(block.scores_size(), block.candidate_ids_size() * 2);
+    EXPECT_EQ(block.standard_errors_size(), block.scores_size());
+    EXPECT_EQ(block.has_provenance(), blocks == 0);
+    candidates += static_cast<uint64_t>(block.candidate_ids_size());
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(candidates, 700u);
+  EXPECT_GT(blocks, 1);
+}
+
+TEST(AttributionService, AClientThatLeavesAStreamDoesNoHarm) {
+  TestServer server;
+  v1::ExportTracesRequest request;
+  request.set_posterior(MakePosterior(server, 700));
+  request.mutable_samples()->set_dataset("datasets/train");
+  {
+    auto stream = server.Read("bif.v1.Attribution/ExportTraces", request);
+    v1::ExportTracesResponse block;
+    ASSERT_TRUE(stream->Next(block));
+    stream->Cancel();
+    EXPECT_EQ(stream->Finish().code, absl::StatusCode::kCancelled);
+  }
+  EXPECT_TRUE(Answer(server, Ask(request.posterior(), 1000, 3)).final());
+}
+
+TEST(AttributionService, ExportedTracesAndSelfInfluenceSpeakOfTheSameLosses) {
+  TestServer server;
+  v1::ExportTracesRequest request;
+  request.set_posterior(MakePosterior(server, kRows));
+  request.mutable_samples()->set_dataset("datasets/train");
+  auto traces = server.Read("bif.v1.Attribution/ExportTraces", request);
+  v1::ExportTracesResponse block;
+  ASSERT_TRUE(traces->Next(block));
+  ASSERT_EQ(block.sample_ids_size(), kRows);
+  ASSERT_EQ(block.values_size(), kRows * 24);
+
+  v1::SelfInfluenceRequest self;
+  self.set_posterior(request.posterior());
+  auto variances = server.Read("bif.v1.Attribution/SelfInfluence", self);
+  v1::SelfInfluenceResponse answer;
+  ASSERT_TRUE(variances->Next(answer));
+  ASSERT_EQ(answer.sample_ids_size(), kRows);
+  for (int row = 0; row < kRows; ++row) {
+    double sum = 0;
+    double squares = 0;
+    for (int t = 0; t < 24; ++t) sum += block.values(row * 24 + t);
+    for (int t = 0; t < 24; ++t)
+      squares += (block.values(row * 24 + t) - sum / 24) * (block.values(row * 24 + t) - sum / 24);
+    EXPECT_NEAR(answer.mean_losses(row), sum / 24, 1e-5 * (1 + sum / 24)) << row;
+    EXPECT_NEAR(answer.variances(row), squares / 23, 1e-4 * (squares / 23)) << row;
+  }
+}
+
+TEST(AttributionService, TracedSamplesNeedNoEvaluationLater) {
+  TestServer server;
+  v1::TraceSamplesRequest request;
+  request.set_posterior(MakePosterior(server, kRows));
+  request.set_dataset(MakeDataset(server, "later", 5));
+  lro::Operation operation;
+  const CallEnd end = server.Call("bif.v1.Attribution/TraceSamples", request, operation);
+  ASSERT_TRUE(end.ok()) << end;
+  operation = WaitFor(server, operation.name());
+  v1::TraceSamplesResponse traced;
+  ASSERT_TRUE(operation.response().UnpackTo(&traced)) << operation.error().message();
+  EXPECT_EQ(traced.traced(), 5);
+  v1::TraceProgress progress;
+  EXPECT_TRUE(operation.metadata().UnpackTo(&progress));
+
+  v1::AttributeRequest question = Ask(request.posterior(), 0, 3);
+  question.mutable_queries()->clear_inline_();
+  question.mutable_queries()->set_dataset(request.dataset());
+  EXPECT_EQ(Answer(server, question).rows_evaluated(), 0u);
+}
+
+}  // namespace
+}  // namespace bif::server::testing

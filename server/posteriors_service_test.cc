@@ -1,0 +1,255 @@
+// Posteriors and operations over gRPC: one run a key, waiting, watching, cancelling, and refusals
+// with the field at fault.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "bif/v1/operations.pb.h"
+#include "google/protobuf/empty.pb.h"
+#include "server/testing/linear_regression.h"
+
+namespace bif::server::testing {
+namespace {
+
+namespace lro = ::google::longrunning;
+using ::testing::HasSubstr;
+
+// Stops the device before its first sampling step until the object goes or Release is called.
+class HeldDevice {
+ public:
+  explicit HeldDevice(TestServer& server) {
+    server.engine().hooks().on_advance = [gate = gate_](int64_t call) {
+      if (call == 1) gate->arrived.Notify();
+      gate->release.WaitForNotification();
+      return absl::OkStatus();
+    };
+  }
+  ~HeldDevice() { Release(); }
+  void AwaitArrival() { gate_->arrived.WaitForNotification(); }
+  void Release() {
+    if (!gate_->release.HasBeenNotified()) gate_->release.Notify();
+  }
+
+ private:
+  struct Gate {  // shared: the engine may ask after the test has ended
+    absl::Notification arrived;
+    absl::Notification release;
+  };
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+};
+
+TEST(PosteriorsService, APosteriorIsSampledAndTellsWhatItIs) {
+  TestServer server;
+  v1::GetPosteriorRequest get;
+  get.set_name(MakePosterior(server, 8));
+  v1::Posterior posterior;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/GetPosterior", get, posterior).ok());
+  EXPECT_EQ(posterior.state(), v1::READY);
+  EXPECT_EQ(posterior.draws_per_chain(), 12u);
+  EXPECT_EQ(posterior.chains_size(), 2);
+  EXPECT_EQ(posterior.training_samples(), 8);
+  EXPECT_EQ(posterior.settings().noise_scale(), 1) << "defaults are filled in";
+  EXPECT_EQ(posterior.settings().draw_codec(), v1::INT8_BLOCK);
+
+  v1::GetDiagnosticsRequest request;
+  request.set_name(posterior.name());
+  v1::Diagnostics diagnostics;
+  const CallEnd end = server.Call("bif.v1.Posteriors/GetDiagnostics", request, diagnostics);
+  ASSERT_TRUE(end.ok()) << end;
+  ASSERT_EQ(diagnostics.chains_size(), 2);
+  EXPECT_EQ(diagnostics.chains(0).sampling_loss_size(), 12);
+  EXPECT_FALSE(diagnostics.verdict().empty());
+}
+
+TEST(PosteriorsService, BadSettingsAreRefusedByFieldAndNothingStarts) {
+  TestServer server;
+  const v1::CreatePosteriorRequest good = PosteriorRequest(server, 8);
+  const auto with = [&](auto change) {
+    v1::CreatePosteriorRequest request = good;
+    change(request);
+    return request;
+  };
+  const struct {
+    v1::CreatePosteriorRequest request;
+    const char* field;
+  } cases[] = {
+      {with([](auto& r) { r.mutable_settings()->set_nbeta(-1); }), "settings.nbeta"},
+      {with([](auto& r) { r.mutable_settings()->set_nbeta(0); }), "settings.nbeta"},
+      {with([](auto& r) { r.mutable_settings()->set_step_size(0); }), "settings.step_size"},
+      {with([](auto& r) { r.mutable_settings()->set_batch_size(9); }), "settings.batch_size"},
+      {with([](auto& r) {
+         r.mutable_settings()->set_algorithm(static_cast<v1::SamplerAlgorithm>(99));
+       }),
+       "settings.algorithm"},
+      {with([](auto& r) { r.mutable_settings()->set_draw_codec(static_cast<v1::DrawCodec>(99)); }),
+       "settings.draw_codec"},
+      {with([](auto& r) { r.mutable_settings()->mutable_parameters()->add_include("none"); }),
+       "settings.parameters.include[0]"},
+      {with([](auto& r) { r.set_checkpoint("nonsense"); }), "checkpoint"},
+      {with([](auto& r) { r.set_dataset(""); }), "dataset"},
+  };
+  for (const auto& c : cases) {
+    lro::Operation operation;
+    const CallEnd end = server.Call("bif.v1.Posteriors/CreatePosterior", c.request, operation);
+    EXPECT_EQ(end.code, absl::StatusCode::kInvalidArgument) << c.field << ": " << end;
+    EXPECT_EQ(end.field, c.field) << end;
+  }
+  v1::ListPosteriorsResponse posteriors;
+  ASSERT_TRUE(
+      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
+          .ok());
+  EXPECT_EQ(posteriors.posteriors_size(), 0);
+}
+
+TEST(PosteriorsService, ValidateOnlyTellsTheCostAndMakesNothing) {
+  TestServer server;
+  v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  request.set_validate_only(true);
+  lro::Operation operation;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
+  EXPECT_TRUE(operation.done());
+  v1::PosteriorProgress progress;
+  ASSERT_TRUE(operation.metadata().UnpackTo(&progress));
+  EXPECT_EQ(progress.estimate().gradient_samples(), 2 * 12 * 4) << "chains x steps x batch";
+  EXPECT_GT(progress.estimate().disk_bytes(), 0);
+  v1::ListPosteriorsResponse posteriors;
+  ASSERT_TRUE(
+      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
+          .ok());
+  EXPECT_EQ(posteriors.posteriors_size(), 0);
+}
+
+TEST(PosteriorsService, CallersWhoAskAtOnceShareOneRun) {
+  TestServer server;
+  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  std::vector<std::string> names(6);
+  std::vector<std::thread> callers;
+  for (std::string& name : names) {
+    callers.emplace_back([&] {
+      lro::Operation operation;
+      const CallEnd end = server.Call("bif.v1.Posteriors/CreatePosterior", request, operation);
+      EXPECT_TRUE(end.ok()) << end;
+      name = operation.name();
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_THAT(names, ::testing::Each(names[0]));
+  device.Release();
+  EXPECT_TRUE(WaitFor(server, names[0]).has_response());
+}
+
+TEST(OperationsService, WaitAnswersWithTheUnfinishedOperationWhenTheTimeIsOver) {
+  TestServer server;
+  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  lro::Operation operation;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
+  lro::WaitOperationRequest wait;
+  wait.set_name(operation.name());
+  wait.mutable_timeout()->set_nanos(1);
+  ASSERT_TRUE(server.Call("google.longrunning.Operations/WaitOperation", wait, operation).ok());
+  EXPECT_FALSE(operation.done());
+  wait.set_name("operations/none");
+  EXPECT_EQ(server.Call("google.longrunning.Operations/WaitOperation", wait, operation).code,
+            absl::StatusCode::kNotFound);
+}
+
+TEST(OperationsService, AWatchTellsEveryStepUpToTheEndAndResumes) {
+  TestServer server;
+  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  lro::Operation operation;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
+  device.AwaitArrival();
+
+  v1::WatchOperationRequest watch;
+  watch.set_name(operation.name());
+  auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+  v1::WatchOperationResponse change;
+  ASSERT_TRUE(stream->Next(change));
+  EXPECT_FALSE(change.operation().done());
+  device.Release();
+  uint64_t sequence = change.sequence();
+  while (stream->Next(change)) {
+    EXPECT_GT(change.sequence(), sequence);
+    sequence = change.sequence();
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(change.operation().done());
+  EXPECT_TRUE(change.operation().has_response());
+
+  watch.set_after_sequence(sequence - 1);
+  auto resumed = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+  ASSERT_TRUE(resumed->Next(change));
+  EXPECT_TRUE(change.operation().done());
+  EXPECT_FALSE(resumed->Next(change));
+  EXPECT_TRUE(resumed->Finish().ok());
+}
+
+TEST(OperationsService, AWatcherThatGoesAwayDoesNotDisturbTheOperation) {
+  TestServer server;
+  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  lro::Operation operation;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
+  device.AwaitArrival();
+  v1::WatchOperationRequest watch;
+  watch.set_name(operation.name());
+  {
+    auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+    v1::WatchOperationResponse change;
+    ASSERT_TRUE(stream->Next(change));
+    stream->Cancel();
+    EXPECT_EQ(stream->Finish().code, absl::StatusCode::kCancelled);
+  }
+  device.Release();
+  EXPECT_TRUE(WaitFor(server, operation.name()).has_response());
+}
+
+TEST(OperationsService, ACancelledOperationEndsAsCancelledAndItsPosteriorSaysSo) {
+  TestServer server;
+  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  lro::Operation operation;
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
+  device.AwaitArrival();
+  google::protobuf::Empty empty;
+  lro::CancelOperationRequest cancel;
+  cancel.set_name(operation.name());
+  ASSERT_TRUE(server.Call("google.longrunning.Operations/CancelOperation", cancel, empty).ok());
+  lro::DeleteOperationRequest remove;
+  remove.set_name(operation.name());
+  EXPECT_EQ(server.Call("google.longrunning.Operations/DeleteOperation", remove, empty).code,
+            absl::StatusCode::kFailedPrecondition);
+  device.Release();
+  EXPECT_EQ(WaitFor(server, operation.name()).error().code(), 1);
+  v1::ListPosteriorsResponse posteriors;
+  ASSERT_TRUE(
+      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
+          .ok());
+  ASSERT_EQ(posteriors.posteriors_size(), 1);
+  EXPECT_EQ(posteriors.posteriors(0).state(), v1::CANCELLED);
+
+  lro::ListOperationsResponse list;
+  ASSERT_TRUE(
+      server
+          .Call("google.longrunning.Operations/ListOperations", lro::ListOperationsRequest(), list)
+          .ok());
+  EXPECT_EQ(list.operations_size(), 1);
+  EXPECT_TRUE(server.Call("google.longrunning.Operations/DeleteOperation", remove, empty).ok());
+}
+
+TEST(OperationsService, FiltersAreRefusedByField) {
+  TestServer server;
+  lro::ListOperationsRequest request;
+  request.set_filter("done=true");
+  lro::ListOperationsResponse response;
+  EXPECT_EQ(server.Call("google.longrunning.Operations/ListOperations", request, response).field,
+            "filter");
+}
+
+}  // namespace
+}  // namespace bif::server::testing

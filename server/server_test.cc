@@ -1,0 +1,145 @@
+// The server as a whole: health, draining, malformed bytes, incidents, full queues, metrics.
+#include "server/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "bif/v1/admin.pb.h"
+#include "bif/v1/operations.pb.h"
+#include "google/protobuf/empty.pb.h"
+#include "server/testing/linear_regression.h"
+
+namespace bif::server::testing {
+namespace {
+
+namespace lro = ::google::longrunning;
+using ::testing::HasSubstr;
+
+CallEnd AskForInfo(TestServer& server, v1::ServerInfo& info) {
+  return server.Call("bif.v1.Admin/GetServerInfo", v1::GetServerInfoRequest(), info);
+}
+
+TEST(Server, TellsAboutItself) {
+  TestServer server;
+  v1::ServerInfo info;
+  ASSERT_TRUE(AskForInfo(server, info).ok());
+  EXPECT_EQ(info.version(), "test");
+  EXPECT_FALSE(info.device().empty());
+  EXPECT_GT(info.free_disk_bytes(), 0);
+  EXPECT_GT(info.resident_bytes(), 0);
+}
+
+TEST(Server, HealthIsServingUntilItDrainsAndThenCallsAreUnavailable) {
+  TestServer server;
+  // An empty HealthCheckRequest; in the response field 1 is the status: 1 SERVING, 2 NOT_SERVING
+  // (grpc.health.v1).
+  google::protobuf::Empty request;
+  google::protobuf::Empty response;
+  ASSERT_TRUE(server.Call("grpc.health.v1.Health/Check", request, response).ok());
+  EXPECT_EQ(response.SerializeAsString(), std::string("\x08\x01"));
+  server.server().StartDraining();
+  ASSERT_TRUE(server.Call("grpc.health.v1.Health/Check", request, response).ok());
+  EXPECT_THAT(response.SerializeAsString(), HasSubstr(std::string("\x08\x02")));
+  v1::ServerInfo info;
+  const CallEnd end = AskForInfo(server, info);
+  EXPECT_EQ(end.code, absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(end.retry);
+}
+
+TEST(Server, ReflectionIsRegistered) {
+  TestServer server;
+  auto stream = server.Read("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                            google::protobuf::Empty());  // a request without a question
+  google::protobuf::Empty response;
+  stream->Next(response);
+  EXPECT_NE(stream->Finish().code, absl::StatusCode::kUnimplemented);
+}
+
+TEST(Server, MalformedBytesEndTheCallAndNotTheServer) {
+  TestServer server;
+  for (const char* method : {"bif.v1.Datasets/GetDataset", "bif.v1.Posteriors/CreatePosterior"}) {
+    EXPECT_FALSE(server.CallWithBytes(method, "\xff\xff\xff\xff\xff").ok()) << method;
+  }
+  EXPECT_EQ(server.CallWithBytes("bif.v1.NoSuch/Method", "").code,
+            absl::StatusCode::kUnimplemented);
+  v1::ServerInfo info;
+  EXPECT_TRUE(AskForInfo(server, info).ok());
+}
+
+TEST(Server, DrainingEndsWatchesAndWaitsWhoseOperationWillNotEndAnyMore) {
+  TestServer server;
+  absl::Notification arrived;
+  absl::Notification release;
+  server.engine().hooks().on_advance = [&](int64_t call) {
+    if (call == 1) arrived.Notify();
+    release.WaitForNotification();
+    return absl::OkStatus();
+  };
+  lro::Operation operation;
+  ASSERT_TRUE(
+      server.Call("bif.v1.Posteriors/CreatePosterior", PosteriorRequest(server, 8), operation)
+          .ok());
+  arrived.WaitForNotification();
+  v1::WatchOperationRequest watch;
+  watch.set_name(operation.name());
+  auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+  v1::WatchOperationResponse change;
+  ASSERT_TRUE(stream->Next(change));
+
+  server.server().StartDraining();
+  while (stream->Next(change)) {
+  }
+  EXPECT_EQ(stream->Finish().code, absl::StatusCode::kUnavailable);
+  release.Notify();
+  server.jobs().Drain();
+}
+
+TEST(Server, RequestsAreCountedByMethodAndCode) {
+  TestServer server;
+  v1::ServerInfo info;
+  ASSERT_TRUE(AskForInfo(server, info).ok());
+  v1::GetDatasetRequest request;
+  request.set_name("datasets/none");
+  v1::Dataset dataset;
+  EXPECT_EQ(server.Call("bif.v1.Datasets/GetDataset", request, dataset).code,
+            absl::StatusCode::kNotFound);
+  const std::string text = server.MetricsText();
+  EXPECT_THAT(text,
+              HasSubstr("bif_requests_total{code=\"OK\",method=\"bif.v1.Admin/GetServerInfo\"} 1"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("bif_requests_total{code=\"NOT_FOUND\",method=\"bif.v1.Datasets/GetDataset\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("bif_request_seconds_count{method=\"bif.v1.Datasets/GetDataset\"} 1"));
+  EXPECT_THAT(text, HasSubstr("bif_process_resident_bytes"));
+  EXPECT_THAT(text, HasSubstr("bif_device_busy_seconds_total"));
+}
+
+TEST(Server, AFailingEngineGivesTheOperationAnIncidentAndTheServerGoesOn) {
+  TestServer server;
+  server.engine().hooks().on_load = [](int64_t) { return absl::InternalError("aten::mm: shapes"); };
+  lro::Operation operation;
+  ASSERT_TRUE(
+      server.Call("bif.v1.Posteriors/CreatePosterior", PosteriorRequest(server, 8), operation)
+          .ok());
+  operation = WaitFor(server, operation.name());
+  EXPECT_EQ(operation.error().code(), 13);
+  EXPECT_THAT(operation.error().message(), HasSubstr("incident"));
+  v1::ServerInfo info;
+  EXPECT_TRUE(AskForInfo(server, info).ok());
+}
+
+TEST(Server, ATakenPortIsRefusedInsteadOfShared) {
+  TestServer first;
+  ServerOptions options;
+  options.listen = first.server().address();
+  observe::Metrics metrics;
+  EXPECT_EQ(Server::Start(options, {}, first.jobs(), metrics).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace bif::server::testing

@@ -1,0 +1,170 @@
+#include "server/testing/test_server.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <fstream>
+#include <ostream>
+#include <stdexcept>
+
+#include "absl/time/clock.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/job_metrics.h"
+#include "src/storage/store.h"
+
+namespace bif::server::testing {
+namespace {
+
+using grpc::internal::RpcMethod;
+
+CallEnd EndOf(const grpc::Status& status) {
+  CallEnd end;
+  end.code = static_cast<absl::StatusCode>(status.error_code());
+  end.message = status.error_message();
+  google::rpc::Status rpc;
+  rpc.ParseFromString(status.error_details());
+  for (const google::protobuf::Any& detail : rpc.details()) {
+    google::rpc::ErrorInfo info;
+    google::rpc::BadRequest bad;
+    if (detail.UnpackTo(&info)) {
+      end.reason = info.reason();
+      if (info.metadata().contains("incident")) end.incident = info.metadata().at("incident");
+    } else if (detail.UnpackTo(&bad) && bad.field_violations_size() > 0) {
+      end.field = bad.field_violations(0).field();
+    } else if (detail.Is<google::rpc::RetryInfo>()) {
+      end.retry = true;
+    }
+  }
+  return end;
+}
+
+RpcMethod Method(const std::string& path, RpcMethod::RpcType type) {
+  return RpcMethod(path.c_str(), type);
+}
+
+class ReadingCall final : public Reading {
+ public:
+  ReadingCall(grpc::ChannelInterface& channel, const std::string& method,
+              const MessageLite& request)
+      : path_("/" + method),
+        reader_(grpc::internal::ClientReaderFactory<MessageLite>::Create(
+            &channel, Method(path_, RpcMethod::SERVER_STREAMING), &context_, request)) {}
+  ~ReadingCall() override {
+    if (finished_) return;
+    context_.TryCancel();
+    reader_->Finish();
+  }
+  bool Next(MessageLite& message) override { return reader_->Read(&message); }
+  void Cancel() override { context_.TryCancel(); }
+  CallEnd Finish() override {
+    finished_ = true;
+    return EndOf(reader_->Finish());
+  }
+
+ private:
+  const std::string path_;
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientReader<MessageLite>> reader_;
+  bool finished_ = false;
+};
+
+class WritingCall final : public Writing {
+ public:
+  WritingCall(grpc::ChannelInterface& channel, const std::string& method, MessageLite& response)
+      : path_("/" + method),
+        writer_(grpc::internal::ClientWriterFactory<MessageLite>::Create(
+            &channel, Method(path_, RpcMethod::CLIENT_STREAMING), &context_, &response)) {}
+  ~WritingCall() override {
+    if (finished_) return;
+    context_.TryCancel();
+    writer_->Finish();
+  }
+  bool Write(const MessageLite& message) override { return writer_->Write(message); }
+  void Cancel() override { context_.TryCancel(); }
+  CallEnd Finish() override {
+    finished_ = true;
+    writer_->WritesDone();
+    return EndOf(writer_->Finish());
+  }
+
+ private:
+  const std::string path_;
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientWriter<MessageLite>> writer_;
+  bool finished_ = false;
+};
+
+// A test that has no server cannot go on.
+template <typename Value>
+Value Must(absl::StatusOr<Value> value) {
+  if (!value.ok()) throw std::runtime_error(value.status().ToString());
+  return *std::move(value);
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const CallEnd& end) {
+  return out << absl::StatusCodeToString(end.code) << " '" << end.message
+             << "' reason=" << end.reason << " field=" << end.field;
+}
+
+TestServer::TestServer(ServerOptions options) {
+  std::filesystem::create_directory(scratch_ / "files");
+  store_ = Must(storage::OpenStore({.root = scratch_ / "data", .min_free_disk_bytes = 1 << 20}));
+  jobs::JobsOptions jobs_options;
+  jobs_options.allowed_roots = {scratch_ / "files"};
+  jobs_ = Must(jobs::Jobs::Start(*store_, engine_, jobs_options));
+  ExportJobMetrics(*jobs_, metrics_);
+  options.listen = "127.0.0.1:0";
+  server_ = Must(Server::Start(
+      options, {.version = "test", .data_directory = scratch_ / "data", .start_time = absl::Now()},
+      *jobs_, metrics_));
+  channel_ = server_->InProcessChannel();
+}
+
+TestServer::~TestServer() {
+  metrics_.RemoveRefreshers();
+  channel_.reset();
+  server_->StartDraining();
+  jobs_->Drain();
+}
+
+CallEnd TestServer::Call(const std::string& method, const MessageLite& request,
+                         MessageLite& response, absl::Duration deadline) {
+  const std::string path = "/" + method;
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  return EndOf(grpc::internal::BlockingUnaryCall<MessageLite, MessageLite>(
+      channel_.get(), Method(path, RpcMethod::NORMAL_RPC), &context, request, &response));
+}
+
+CallEnd TestServer::CallWithBytes(const std::string& method, const std::string& request_bytes) {
+  const std::string path = "/" + method;
+  grpc::ClientContext context;
+  const grpc::Slice slice(request_bytes);
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer response;
+  return EndOf(grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+      channel_.get(), Method(path, RpcMethod::NORMAL_RPC), &context, request, &response));
+}
+
+std::unique_ptr<Reading> TestServer::Read(const std::string& method, const MessageLite& request) {
+  return std::make_unique<ReadingCall>(*channel_, method, request);
+}
+
+std::unique_ptr<Writing> TestServer::Write(const std::string& method, MessageLite& response) {
+  return std::make_unique<WritingCall>(*channel_, method, response);
+}
+
+std::string TestServer::WriteFile(const std::string& name, const std::string& content) {
+  const std::string path = scratch_ / "files" + ("/" + name);
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+}  // namespace bif::server::testing
