@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "src/attribution/reference_estimator.h"
-#include "tests/support/jobs_fixture.h"
 #include "src/jobs/queries.h"
+#include "tests/support/jobs_fixture.h"
 
 namespace bif::jobs {
 
