@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "server/testing/linear_regression.h"
+#include "tests/support/server/linear_regression.h"
 
 namespace bif::server::testing {
 namespace {

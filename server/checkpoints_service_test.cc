@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "google/protobuf/empty.pb.h"
-#include "server/testing/linear_regression.h"
+#include "tests/support/server/linear_regression.h"
 
 namespace bif::server::testing {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "google/protobuf/empty.pb.h"
-#include "server/testing/linear_regression.h"
+#include "tests/support/server/linear_regression.h"
 
 namespace bif::server::testing {
 namespace {
@@ -108,14 +108,15 @@ TEST(DatasetsService, BadSamplesAreRefusedByFieldAndTheWholeAppendWithThem) {
   EXPECT_EQ(Get(server, name).samples(), 2);
 }
 
-TEST(DatasetsService, IdsThatAreTakenAreAlreadyExists) {
+TEST(DatasetsService, IdsThatAreTakenAreAlreadyExistsAndAnIdTwiceInOneAppendIsAnError) {
   TestServer server;
   const std::string name = MakeDataset(server, "train", 2);
   EXPECT_EQ(Append(server, {One(name, RegressionSample(7, "1"))}).code,
             absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(
-      Append(server, {One(name, RegressionSample(7, "x")), One("", RegressionSample(8, "x"))}).code,
-      absl::StatusCode::kAlreadyExists);
+  const CallEnd twice =
+      Append(server, {One(name, RegressionSample(7, "x")), One("", RegressionSample(8, "x"))});
+  EXPECT_EQ(twice.code, absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(twice.message, ::testing::HasSubstr("'x'"));
   EXPECT_EQ(Get(server, name).samples(), 2);
 }
 

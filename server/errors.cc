@@ -13,7 +13,7 @@
 namespace bif::server {
 namespace {
 
-constexpr size_t kMaxMessageBytes = 2048;
+constexpr size_t kMaxMessageBytes = 1024;
 
 // The text with every byte that is not part of valid UTF-8 replaced by '?', cut at a character's
 // end.

@@ -30,7 +30,7 @@ absl::Duration RetryDelay(absl::StatusCode code);
 std::string DefaultReason(absl::StatusCode code);
 
 // `method` names the call ("bif.v1.Posteriors/GetPosterior") in the log line of an incident.
-// Messages are cut at 2 KiB and made valid UTF-8, so that the trailer stays below gRPC's limit for
+// Messages are cut at 1 KiB and made valid UTF-8, so that the trailer stays below gRPC's limit for
 // metadata.
 google::rpc::Status ToRpcStatus(const absl::Status& status, const std::string& method);
 grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& method);

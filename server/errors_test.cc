@@ -70,7 +70,7 @@ TEST(Errors, InternalAndUnknownGetAnIncidentThatIsInTheLog) {
 TEST(Errors, HugeOrBrokenMessagesStayBelowTheMetadataLimit) {
   const auto status =
       ToGrpcStatus(FieldError(std::string(5000, 'a'), std::string(100000, '\xff')), "m");
-  EXPECT_LE(status.error_message().size() + status.error_details().size(), 8192u);
+  EXPECT_LE(status.error_message().size() + status.error_details().size(), 6144u);
   EXPECT_EQ(ToRpcStatus(absl::NotFoundError("caf\xc3\xa9 \xc3("), "m").message(), "caf\xc3\xa9 ?(");
 }
 

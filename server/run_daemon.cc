@@ -53,6 +53,9 @@ int RunDaemon(const DaemonConfig& config, const EngineFactory& make_engine) {
     std::fprintf(stderr, "bifd: %s\n", std::string(daemon.status().message()).c_str());
     return 1;
   }
+  if ((*daemon)->metrics_port() != 0) {
+    std::printf("metrics on http://127.0.0.1:%d/metrics\n", (*daemon)->metrics_port());
+  }
   std::printf("listening on %s\n", (*daemon)->address().c_str());
   std::fflush(stdout);
 

@@ -10,7 +10,7 @@
 #include "bif/v1/admin.pb.h"
 #include "bif/v1/operations.pb.h"
 #include "google/protobuf/empty.pb.h"
-#include "server/testing/linear_regression.h"
+#include "tests/support/server/linear_regression.h"
 
 namespace bif::server::testing {
 namespace {

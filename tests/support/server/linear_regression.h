@@ -12,7 +12,7 @@
 #include "bif/v1/datasets.pb.h"
 #include "bif/v1/posteriors.pb.h"
 #include "google/longrunning/operations_proto.pb.h"
-#include "server/testing/test_server.h"
+#include "tests/support/server/test_server.h"
 
 namespace bif::server::testing {
 

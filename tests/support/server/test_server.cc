@@ -1,4 +1,4 @@
-#include "server/testing/test_server.h"
+#include "tests/support/server/test_server.h"
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>

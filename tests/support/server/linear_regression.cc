@@ -1,4 +1,4 @@
-#include "server/testing/linear_regression.h"
+#include "tests/support/server/linear_regression.h"
 
 #include <cmath>
 #include <sstream>
@@ -74,8 +74,7 @@ std::string MakeDataset(TestServer& server, const std::string& id, int rows) {
   v1::CreateDatasetRequest request;
   request.set_dataset_id(id);
   const v1::Sample pattern = RegressionSample(0, "");
-  for (const v1::Tensor& tensor : pattern.tensors())
-    *request.add_columns() = tensor.spec();
+  for (const v1::Tensor& tensor : pattern.tensors()) *request.add_columns() = tensor.spec();
   v1::Dataset dataset;
   Require(server.Call("bif.v1.Datasets/CreateDataset", request, dataset), "CreateDataset");
 

@@ -1,0 +1,117 @@
+#include "tests/integration/daemon_process.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+extern char** environ;
+
+namespace bif::testing {
+namespace {
+
+// Starts a program with stdout into `pipe_end` and stderr into a file.
+pid_t Spawn(const std::vector<std::string>& arguments, int pipe_end, const std::string& log_path) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, pipe_end, STDOUT_FILENO);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log_path.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw std::runtime_error("cannot start " + arguments[0]);
+  return pid;
+}
+
+// The next line of a pipe; empty at its end.
+std::string ReadLine(int fd) {
+  std::string line;
+  for (char c; read(fd, &c, 1) == 1 && c != '\n';) line += c;
+  return line;
+}
+
+}  // namespace
+
+DaemonProcess::DaemonProcess(const std::string& data_directory,
+                             const std::vector<std::string>& flags)
+    : log_path_(data_directory + ".log") {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+  stdout_ = ends[0];
+  std::vector<std::string> arguments = {BIF_DAEMON, "--data=" + data_directory,
+                                        "--listen=127.0.0.1:0", "--metrics=127.0.0.1:0",
+                                        "--threads=1"};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  pid_ = Spawn(arguments, ends[1], log_path_);
+  close(ends[1]);
+
+  const std::string metrics_line = "metrics on http://127.0.0.1:";
+  const std::string address_line = "listening on ";
+  for (std::string line; !(line = ReadLine(stdout_)).empty();) {
+    if (line.starts_with(metrics_line))
+      metrics_port_ = std::atoi(line.c_str() + metrics_line.size());
+    if (line.starts_with(address_line)) {
+      address_ = line.substr(address_line.size());
+      break;
+    }
+  }
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (pid_ > 0) Kill();
+  close(stdout_);
+}
+
+std::string DaemonProcess::log() const {
+  std::stringstream text;
+  text << std::ifstream(log_path_).rdbuf();
+  return text.str();
+}
+
+void DaemonProcess::Signal(int signal) {
+  if (pid_ > 0) kill(pid_, signal);
+}
+
+int DaemonProcess::AwaitExit() {
+  int status = 0;
+  if (waitpid(pid_, &status, 0) != pid_) throw std::runtime_error("no such child");
+  pid_ = -1;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void DaemonProcess::Kill() {
+  Signal(SIGKILL);
+  AwaitExit();
+}
+
+std::string HttpGet(int port, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+      write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
+    char buffer[4096];
+    for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;)
+      answer.append(buffer, static_cast<size_t>(got));
+  }
+  close(fd);
+  return answer;
+}
+
+}  // namespace bif::testing
