@@ -1,9 +1,12 @@
 #include "src/engine/gaussian_noise.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
+
+#include "src/engine/kernel_clones.h"
+#include "src/engine/philox_words.h"
 
 namespace bif::engine {
 namespace {
@@ -55,14 +58,12 @@ BIF_ALWAYS_INLINE Pair OnCircle(uint32_t word, float radius) {
   return {radius * x, radius * y};
 }
 
-// Four numbers from each of `count` consecutive blocks.
-BIF_KERNEL_CLONES void FillBlocks(PhiloxKey key, PhiloxCounter base, uint32_t first_block,
-                                  int64_t count, float* __restrict out) {
+// Four numbers from each of `count` blocks, whose words lie as FillPhiloxWords leaves them.
+BIF_KERNEL_CLONES void NumbersOf(const uint32_t* __restrict words, int64_t count,
+                                 float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) {
-    const PhiloxCounter words =
-        Philox4x32({first_block + static_cast<uint32_t>(i), base.c1, base.c2, base.c3}, key);
-    const Pair a = OnCircle(words.c1, Radius(words.c0));
-    const Pair b = OnCircle(words.c3, Radius(words.c2));
+    const Pair a = OnCircle(words[count + i], Radius(words[i]));
+    const Pair b = OnCircle(words[3 * count + i], Radius(words[2 * count + i]));
     out[4 * i] = a.first;
     out[4 * i + 1] = a.second;
     out[4 * i + 2] = b.first;
@@ -70,26 +71,33 @@ BIF_KERNEL_CLONES void FillBlocks(PhiloxKey key, PhiloxCounter base, uint32_t fi
   }
 }
 
+constexpr int64_t kBlocks = 256;  // made at once: 4 KiB of words, and of numbers
+static_assert(kBlocks % kPhiloxBatch == 0);
+
 }  // namespace
 
 void FillGaussianNoise(const RandomBlocks& stream, int64_t first_position, absl::Span<float> out) {
+  std::array<uint32_t, 4 * kBlocks> words;
+  std::array<float, 4 * kBlocks> numbers;
   const auto size = static_cast<int64_t>(out.size());
   int64_t done = 0;
-  // A piece that does not start or end on a block of four takes part of that block.
-  const auto part_of_block = [&](int64_t position) {
-    float four[4];
-    FillBlocks(stream.key, stream.base, static_cast<uint32_t>(position / 4), 1, four);
+  while (done < size) {
+    // A piece may start and end within a block of four.
+    const int64_t position = first_position + done;
     const int64_t skip = position % 4;
-    const int64_t take = std::min(4 - skip, size - done);
-    std::copy(four + skip, four + skip + take, out.begin() + done);
+    const int64_t wanted = (skip + size - done + 3) / 4;
+    const int64_t blocks =
+        std::min(kBlocks, (wanted + kPhiloxBatch - 1) / kPhiloxBatch * kPhiloxBatch);
+    FillPhiloxWords(stream, static_cast<uint32_t>(position / 4), blocks, words.data());
+    const int64_t take = std::min(4 * blocks - skip, size - done);
+    if (take == 4 * blocks) {
+      NumbersOf(words.data(), blocks, out.data() + done);
+    } else {
+      NumbersOf(words.data(), blocks, numbers.data());
+      std::copy_n(numbers.begin() + skip, take, out.begin() + done);
+    }
     done += take;
-  };
-  if (size > 0 && first_position % 4 != 0) part_of_block(first_position);
-  const int64_t whole_blocks = (size - done) / 4;
-  FillBlocks(stream.key, stream.base, static_cast<uint32_t>((first_position + done) / 4),
-             whole_blocks, out.data() + done);
-  done += 4 * whole_blocks;
-  if (done < size) part_of_block(first_position + done);
+  }
 }
 
 }  // namespace bif::engine

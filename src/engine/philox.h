@@ -5,10 +5,7 @@
 // integers equal those of the library Random123.
 #pragma once
 
-#include <array>
 #include <cstdint>
-
-#include "src/engine/kernel_clones.h"
 
 namespace bif::engine {
 
@@ -19,15 +16,19 @@ struct PhiloxCounter {
   uint32_t c0 = 0, c1 = 0, c2 = 0, c3 = 0;
 };
 
-BIF_ALWAYS_INLINE PhiloxCounter Philox4x32(PhiloxCounter c, PhiloxKey k) {
-#pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * c.c0;
-    const uint64_t p1 = uint64_t{0xCD9E8D57} * c.c2;
+inline constexpr int kPhiloxRounds = 10;
+inline constexpr uint32_t kPhiloxMultiplier0 = 0xD2511F53;
+inline constexpr uint32_t kPhiloxMultiplier1 = 0xCD9E8D57;
+
+// The key of the next round: the constants are the golden ratio and sqrt(3) - 1.
+constexpr PhiloxKey NextPhiloxKey(PhiloxKey k) { return {k.k0 + 0x9E3779B9, k.k1 + 0xBB67AE85}; }
+
+constexpr PhiloxCounter Philox4x32(PhiloxCounter c, PhiloxKey k) {
+  for (int round = 0; round < kPhiloxRounds; ++round, k = NextPhiloxKey(k)) {
+    const uint64_t p0 = uint64_t{kPhiloxMultiplier0} * c.c0;
+    const uint64_t p1 = uint64_t{kPhiloxMultiplier1} * c.c2;
     c = {static_cast<uint32_t>(p1 >> 32) ^ c.c1 ^ k.k0, static_cast<uint32_t>(p1),
          static_cast<uint32_t>(p0 >> 32) ^ c.c3 ^ k.k1, static_cast<uint32_t>(p0)};
-    k.k0 += 0x9E3779B9;  // the golden ratio
-    k.k1 += 0xBB67AE85;  // sqrt(3) - 1
   }
   return c;
 }
@@ -49,7 +50,7 @@ struct RandomBlocks {
              (static_cast<uint32_t>(step >> 32) & 0xFFFFFF) | static_cast<uint32_t>(stream) << 24,
              static_cast<uint32_t>(seed >> 32)} {}
 
-  BIF_ALWAYS_INLINE PhiloxCounter operator()(uint32_t block) const {
+  PhiloxCounter operator()(uint32_t block) const {
     return Philox4x32({block, base.c1, base.c2, base.c3}, key);
   }
 };

@@ -3,8 +3,11 @@
 #include <Random123/philox.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 #include <tuple>
+
+#include "src/engine/philox_words.h"
 
 namespace bif::engine {
 namespace {
@@ -53,6 +56,22 @@ TEST(RandomBlocks, EverySeedChainStepAndStreamHasItsOwnNumbers) {
             ++made;
           }
   EXPECT_EQ(seen.size(), made);
+}
+
+TEST(PhiloxWords, EqualBlocksOneByOne) {
+  const RandomBlocks stream(uint64_t{5} << 32 | 9, 3, 1234567, RandomStream::kNoise);
+  for (uint32_t first : {0u, 5u, ~0u - 20}) {  // the last one wraps
+    constexpr int64_t kCount = 3 * kPhiloxBatch;
+    std::array<uint32_t, 4 * kCount> words;
+    FillPhiloxWords(stream, first, kCount, words.data());
+    for (uint32_t i = 0; i < kCount; ++i) {
+      const PhiloxCounter want = stream(first + i);
+      EXPECT_EQ(words[i], want.c0);
+      EXPECT_EQ(words[kCount + i], want.c1);
+      EXPECT_EQ(words[2 * kCount + i], want.c2);
+      EXPECT_EQ(words[3 * kCount + i], want.c3);
+    }
+  }
 }
 
 }  // namespace

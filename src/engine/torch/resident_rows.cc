@@ -86,6 +86,16 @@ absl::StatusOr<std::vector<float>> PerChannel(std::vector<float> values, float f
                     absl::StrCat("has ", values.size(), " numbers for ", channels, " channels"));
 }
 
+// A tensor of this shape, in the memory of the one before if that is free: fresh pages cost more
+// than the conversion.
+at::Tensor Reused(at::Tensor& scratch, const std::vector<int64_t>& shape) {
+  const int64_t elements = c10::multiply_integers(shape);
+  if (!scratch.defined() || scratch.numel() < elements || scratch.storage().use_count() > 1) {
+    scratch = at::empty({elements}, at::kFloat);
+  }
+  return scratch.narrow(0, 0, elements).view(shape);
+}
+
 absl::StatusOr<at::Tensor> Labels(at::Tensor column, int64_t classes, const std::string& name) {
   if (column.is_floating_point()) {
     return absl::InvalidArgumentError(
@@ -179,7 +189,7 @@ at::Tensor TorchRows::Convert(const Input& input, int64_t first, int64_t count,
     std::vector<int64_t> shape = column.sizes().vec();
     const int64_t elements = column.numel() / shape[0];
     shape[0] = count;
-    at::Tensor out = at::empty(shape, at::kFloat);
+    const at::Tensor out = Reused(input.scratch, shape);
     const uint8_t* from = column.const_data_ptr<uint8_t>();
     float* to = out.mutable_data_ptr<float>();
     ParallelFor(0, count, 1 + 32768 / (elements + 1), [&](int64_t begin, int64_t end) {

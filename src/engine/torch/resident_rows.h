@@ -44,6 +44,8 @@ class TorchRows final : public ResidentRows {
     at::Tensor column;                  // [rows, ...] in the stored dtype
     at::ScalarType dtype = at::kFloat;  // that the program wants
     std::vector<float> scale, shift;    // one a channel; empty: none
+    // The last converted batch: its memory is used again once nobody holds it.
+    mutable at::Tensor scratch = {};
   };
 
   // The column's selected rows in the program's dtype; `positions` is empty for a slice.
