@@ -59,10 +59,10 @@ std::string SharedFunctions(const std::vector<CompletionCommand>& tree) {
     }
   }
   absl::StrAppend(
-      &text, "  esac\n}\n_bifctl_path() {\n  local path='' word\n  for word in \"$@\"; do\n",
-      "    case \" $(_bifctl_words \"$path\") \" in\n",
-      "      *\" $word \"*) case \"$word\" in -*) ;; *) path=\"${path:+$path }$word\" ;; esac ;;\n",
-      "    esac\n  done\n  echo \"$path\"\n}\n");
+      &text, "  esac\n}\n_bifctl_path() {\n  local at='' word\n  for word in \"$@\"; do\n",
+      "    case \" $(_bifctl_words \"$at\") \" in\n",
+      "      *\" $word \"*) case \"$word\" in -*) ;; *) at=\"${at:+$at }$word\" ;; esac ;;\n",
+      "    esac\n  done\n  echo \"$at\"\n}\n");
   return text;
 }
 
@@ -81,10 +81,10 @@ std::vector<CompletionCommand> CompletionTree(const CLI::App& root) {
 std::string BashCompletion(const std::vector<CompletionCommand>& tree) {
   return absl::StrCat("# bifctl completion for bash: source <(bifctl completion bash)\n",
                       SharedFunctions(tree), R"sh(_bifctl() {
-  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path values
-  path="$(_bifctl_path "${COMP_WORDS[@]:1:COMP_CWORD-1}")"
-  values="$(_bifctl_values "$path" "$previous")"
-  COMPREPLY=($(compgen -W "${values:-$(_bifctl_words "$path")}" -- "$current"))
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" at values
+  at="$(_bifctl_path "${COMP_WORDS[@]:1:COMP_CWORD-1}")"
+  values="$(_bifctl_values "$at" "$previous")"
+  COMPREPLY=($(compgen -W "${values:-$(_bifctl_words "$at")}" -- "$current"))
 }
 complete -o default -F _bifctl bifctl
 )sh");
@@ -94,10 +94,10 @@ std::string ZshCompletion(const std::vector<CompletionCommand>& tree) {
   return absl::StrCat(
       "#compdef bifctl\n# bifctl completion for zsh: source <(bifctl completion zsh)\n",
       SharedFunctions(tree), R"sh(_bifctl() {
-  local path values
-  path="$(_bifctl_path "${(@)words[2,CURRENT-1]}")"
-  values="$(_bifctl_values "$path" "${words[CURRENT-1]}")"
-  compadd -- ${=${values:-$(_bifctl_words "$path")}}
+  local at values
+  at="$(_bifctl_path "${(@)words[2,CURRENT-1]}")"
+  values="$(_bifctl_values "$at" "${words[CURRENT-1]}")"
+  compadd -- ${=${values:-$(_bifctl_words "$at")}}
   _files
 }
 compdef _bifctl bifctl
@@ -106,19 +106,25 @@ compdef _bifctl bifctl
 
 std::string FishCompletion(const std::vector<CompletionCommand>& tree) {
   std::string text = R"sh(# bifctl completion for fish: bifctl completion fish | source
+# The words typed so far are the noun $argv[1], or go on from the command $argv[1].
 function __bifctl_at
-  set -l path
-  for word in (commandline -opc)[2..-1]
-    string match -q -- '-*' $word; or set -a path $word
+  set -l words (commandline -opc)
+  set -e words[1]
+  set -l at
+  for word in $words
+    string match -q -- '-*' $word; or set -a at $word
   end
-  set -l wanted (string split -n ' ' -- $argv[1])
-  test (count $wanted) -eq 0; and begin; test (count $path) -eq 0; return; end
-  test (count $path) -ge (count $wanted); and test "$path[1..(count $wanted)]" = "$wanted"
+  if test "$argv[2]" = noun
+    test "$at" = "$argv[1]"
+  else
+    string match -q -- "$argv[1] *" "$at "
+  end
 end
 )sh";
   for (const CompletionCommand& command : tree) {
     const std::string here =
-        absl::StrCat("complete -c bifctl -n ", FishQuoted("__bifctl_at \"" + command.path + "\""));
+        absl::StrCat("complete -c bifctl -n ", FishQuoted("__bifctl_at \"" + command.path + "\"" +
+                                                          (command.verbs.empty() ? "" : " noun")));
     for (const std::string& verb : command.verbs) {
       absl::StrAppend(&text, here, " -f -a ", FishQuoted(verb), "\n");
     }
