@@ -9,16 +9,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "src/base/status.h"
-#include "src/jobs/candidates.h"
-#include "src/jobs/draw_reader.h"
-#include "src/jobs/evaluation.h"
-#include "src/jobs/lru_cache.h"
-#include "src/jobs/posterior_traces.h"
-#include "src/jobs/query_rows.h"
+#include "src/jobs/queries_impl.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/scoring.h"
 #include "src/jobs/trace_arrays.h"
-#include "src/jobs/trace_cache.h"
 #include "src/jobs/trace_operation.h"
 
 namespace bif::jobs {
@@ -26,9 +20,6 @@ namespace {
 
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
 constexpr uint32_t kProgressParts = 10;  // the first estimate comes after a tenth of the draws
-constexpr int64_t kExportBytes = 1 << 20;
-
-absl::Status CancelledQuery() { return absl::CancelledError("the query was cancelled"); }
 
 absl::Status CheckObservable(const engine::Observable& observable,
                              const engine::ProgramInfo& info) {
@@ -44,80 +35,6 @@ absl::Status CheckObservable(const engine::Observable& observable,
 }
 
 }  // namespace
-
-class Queries::Impl {
- public:
-  Impl(const Parts& parts, const Options& options)
-      : parts_(parts),
-        options_(options),
-        draws_(parts.store, &parts.workers, options.draw_cache_bytes),
-        traces_(parts.store.traces(), options.trace_cache_bytes),
-        open_(parts.store.catalog(), options.max_open_posteriors),
-        resolver_(parts.store, parts.datasets),
-        reader_(parts.store, parts.datasets, traces_),
-        answers_(static_cast<int64_t>(options.max_cached_answers)),
-        request_ids_(parts.store.catalog()) {
-    parts.posteriors.OnDeleted([this](uint64_t number) {
-      open_.Forget(number);
-      draws_.ForgetPosterior(number);
-      traces_.ForgetPosterior(number);
-    });
-  }
-
-  absl::Status Recover();
-  absl::Status Attribute(const AttributeRequest& request, const CancelToken& cancel,
-                         absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink);
-  absl::Status ScoreMatrix(const ScoreMatrixRequest& request, const CancelToken& cancel,
-                           absl::FunctionRef<absl::Status(const ScoreBlock&)> sink);
-  absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
-                             absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
-  absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
-                            absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
-  absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
-
- private:
-  // A posterior as a query sees it.
-  struct Opened {
-    PosteriorView view;
-    std::shared_ptr<PosteriorTraces> traces;
-  };
-  absl::StatusOr<Opened> Open(const std::string& posterior, const engine::Observable& observable);
-
-  // Called while rows are being evaluated, whenever a tenth more of the draws is there.
-  using OnProgress = absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)>;
-  // All rows' traces: read where they are stored, evaluated and kept where not.
-  absl::StatusOr<std::shared_ptr<EvaluatedRows>> TracesOf(QueryRows& rows, const Opened& opened,
-                                                          const engine::Observable& observable,
-                                                          const CancelToken& cancel,
-                                                          OnProgress on_progress);
-  absl::Status Evaluate(const QueryRows& rows, const Opened& opened,
-                        const engine::Observable& observable, const CancelToken& cancel,
-                        OnProgress on_progress, std::shared_ptr<EvaluatedRows> values);
-
-  absl::StatusOr<AttributeUpdate> Answer(const AttributeRequest& request, const Opened& opened,
-                                         const QueryRows& rows, const Candidates& candidates,
-                                         const std::vector<uint32_t>& missing_columns,
-                                         const EvaluatedRows& values, uint32_t draws_done,
-                                         int64_t k, const CancelToken& cancel);
-  // Empty if some row has no trace yet: then there is nothing to look up.
-  static std::string AnswerKey(const AttributeRequest& request, const Opened& opened,
-                               const QueryRows& rows, const Candidates& candidates, int64_t k);
-
-  absl::Status StartTracing(std::shared_ptr<RunningOperation> operation,
-                            const std::string& posterior);
-
-  const Parts parts_;
-  const Options options_;
-  DrawReader draws_;
-  TraceCache traces_;
-  OpenPosteriors open_;
-  QueryRowsResolver resolver_;
-  CandidateReader reader_;
-  LruCache<std::string, std::shared_ptr<const AttributeUpdate>>
-      answers_;                // an answer counts as one byte
-  absl::Mutex request_mutex_;  // makes looking up a request id and starting its operation one step
-  RequestIds request_ids_;
-};
 
 absl::StatusOr<Queries::Impl::Opened> Queries::Impl::Open(const std::string& posterior,
                                                           const engine::Observable& observable) {
@@ -287,149 +204,6 @@ absl::Status Queries::Impl::Attribute(
   }
   final_update.rows_evaluated = missing_rows;
   return sink(final_update);
-}
-
-absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
-                                        const CancelToken& cancel,
-                                        absl::FunctionRef<absl::Status(const ScoreBlock&)> sink) {
-  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
-  const PosteriorView& view = opened.view;
-  BIF_ASSIGN_OR_RETURN(QueryRows rows,
-                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
-                                         "queries", kMaxQueries));
-  BIF_ASSIGN_OR_RETURN(
-      const Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
-  const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
-  BIF_ASSIGN_OR_RETURN(const auto values,
-                       TracesOf(rows, opened, request.observable, cancel, quiet));
-  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
-                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
-  const ScoringSettings settings{request.estimator, request.centring, request.observable,
-                                 request.standard_errors};
-  BIF_ASSIGN_OR_RETURN(
-      const PreparedScorer prepared,
-      PrepareScorer(view, settings, values->values(), view.draws, missing_columns));
-
-  CandidateReader::Buffer buffer;
-  std::vector<attribution::ScoreValue> scores;
-  for (const CandidateBlock& block : BlocksOf(candidates)) {
-    if (cancel.cancelled()) return CancelledQuery();
-    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
-                                                         prepared.selection, buffer));
-    scores.resize((block.end - block.begin) * rows.rows.size());
-    prepared.scorer.Score(traces, absl::MakeSpan(scores));
-    ScoreBlock out;
-    out.first_candidate = block.begin;
-    BIF_ASSIGN_OR_RETURN(out.candidate_ids, reader_.IdsOf(candidates, block));
-    out.queries = static_cast<uint32_t>(rows.rows.size());
-    for (const auto& score : scores) {
-      out.scores.push_back(score.score);
-      if (request.standard_errors) out.standard_errors.push_back(score.standard_error);
-    }
-    out.provenance = &prepared.provenance;
-    BIF_RETURN_IF_ERROR(sink(out));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Queries::Impl::SelfInfluence(
-    const SelfInfluenceRequest& request, const CancelToken& cancel,
-    absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink) {
-  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
-  const PosteriorView& view = opened.view;
-  BIF_ASSIGN_OR_RETURN(
-      const Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
-  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
-                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
-  // No query: an empty scorer still says which draws and blocks count.
-  const ScoringSettings settings{attribution::Estimator::kCovariance, request.centring, {}, true};
-  BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
-                       PrepareScorer(view, settings, {}, view.draws, missing_columns));
-  const auto layout = attribution::MakeLayout(static_cast<int64_t>(view.active_chains.size()),
-                                              prepared.selection.kept(), AutocorrelationOf(view));
-  CandidateReader::Buffer buffer;
-  std::vector<attribution::ScoreValue> variances;
-  for (const CandidateBlock& block : BlocksOf(candidates)) {
-    if (cancel.cancelled()) return CancelledQuery();
-    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
-                                                         prepared.selection, buffer));
-    const size_t count = block.end - block.begin;
-    variances.resize(count);
-    attribution::SelfVariance(layout, request.centring, traces, absl::MakeSpan(variances));
-    SelfInfluenceBlock out;
-    BIF_ASSIGN_OR_RETURN(out.sample_ids, reader_.IdsOf(candidates, block));
-    for (size_t i = 0; i < count; ++i) {
-      out.variances.push_back(variances[i].score);
-      out.standard_errors.push_back(variances[i].standard_error);
-      double sum = 0;
-      for (float loss :
-           traces.subspan(i * prepared.selection.stride(), prepared.selection.stride()))
-        sum += loss;
-      out.mean_losses.push_back(
-          static_cast<float>(sum / static_cast<double>(prepared.selection.stride())));
-      float anchor = 0;
-      BIF_RETURN_IF_ERROR(parts_.store.traces().Read(
-          {view.record.number(), kAnchorLossArray, candidates.dataset}, 0,
-          candidates.rows[block.begin + i].slot, 1, 1, 1, 0, absl::MakeSpan(&anchor, 1)));
-      out.anchor_losses.push_back(anchor);
-    }
-    out.provenance = &prepared.provenance;
-    BIF_RETURN_IF_ERROR(sink(out));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Queries::Impl::ExportTraces(
-    const ExportTracesRequest& request, const CancelToken& cancel,
-    absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {
-  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
-  const PosteriorView& view = opened.view;
-  const size_t stride = view.active_chains.size() * view.draws;
-  // At most 1 MiB a block, and never less than one sample.
-  const size_t most = std::max<size_t>(1, kExportBytes / (stride * sizeof(float)));
-  const auto send = [&](const std::vector<std::string>& ids,
-                        absl::Span<const float> values) -> absl::Status {
-    for (size_t begin = 0; begin < ids.size(); begin += most) {
-      if (cancel.cancelled()) return CancelledQuery();
-      const size_t end = std::min(ids.size(), begin + most);
-      TraceExportBlock out;
-      out.sample_ids.assign(ids.begin() + static_cast<int64_t>(begin),
-                            ids.begin() + static_cast<int64_t>(end));
-      out.chains = static_cast<uint32_t>(view.active_chains.size());
-      out.draws_per_chain = view.draws;
-      const auto part = values.subspan(begin * stride, (end - begin) * stride);
-      out.values.assign(part.begin(), part.end());
-      out.chain_indices = view.active_chains;
-      BIF_RETURN_IF_ERROR(sink(out));
-    }
-    return absl::OkStatus();
-  };
-
-  if (!request.samples.inline_samples.empty()) {
-    BIF_ASSIGN_OR_RETURN(
-        QueryRows rows, resolver_.Resolve(request.samples, view, *opened.traces, request.observable,
-                                          "samples", kMaxQueries));
-    const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
-    BIF_ASSIGN_OR_RETURN(const auto values,
-                         TracesOf(rows, opened, request.observable, cancel, quiet));
-    std::vector<std::string> ids;
-    for (const QueryRow& row : rows.rows) ids.push_back(row.sample_id);
-    return send(ids, values->values());
-  }
-  BIF_ASSIGN_OR_RETURN(const Candidates samples,
-                       reader_.Resolve(request.samples, view, *opened.traces,
-                                       ArrayCode(request.observable), "samples"));
-  const DrawSelection everything(view.active_chains.size(), view.draws, view.draws, {});
-  CandidateReader::Buffer buffer;
-  for (const CandidateBlock& block : BlocksOf(samples)) {
-    BIF_ASSIGN_OR_RETURN(const auto values,
-                         reader_.Rows(samples, block, view, *opened.traces, everything, buffer));
-    BIF_ASSIGN_OR_RETURN(const auto ids, reader_.IdsOf(samples, block));
-    BIF_RETURN_IF_ERROR(send(ids, values));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest& request) {

@@ -1,6 +1,6 @@
 # The query half of the folder: traces of queries and candidates, and the answers made of them.
 target_sources(bif_jobs PRIVATE
-  candidates.cc draw_reader.cc evaluation.cc parallel_for.cc posterior_traces.cc queries.cc query_rows.cc scoring.cc
+  candidates.cc draw_reader.cc evaluation.cc parallel_for.cc posterior_traces.cc queries.cc query_rows.cc score_streams.cc scoring.cc
   trace_cache.cc trace_index.cc trace_operation.cc)
 target_link_libraries(bif_jobs PRIVATE absl::cleanup PUBLIC bif::attribution)
 

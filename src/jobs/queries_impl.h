@@ -1,0 +1,99 @@
+// What Queries is made of: declared here, because queries.cc (asking, ranking, tracing) and
+// score_streams.cc (everything in blocks) both belong to it. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "src/jobs/candidates.h"
+#include "src/jobs/draw_reader.h"
+#include "src/jobs/evaluation.h"
+#include "src/jobs/lru_cache.h"
+#include "src/jobs/posterior_traces.h"
+#include "src/jobs/queries.h"
+#include "src/jobs/query_rows.h"
+#include "src/jobs/trace_cache.h"
+
+namespace bif::jobs {
+
+inline absl::Status CancelledQuery() { return absl::CancelledError("the query was cancelled"); }
+
+class Queries::Impl {
+ public:
+  Impl(const Parts& parts, const Options& options)
+      : parts_(parts),
+        options_(options),
+        draws_(parts.store, &parts.workers, options.draw_cache_bytes),
+        traces_(parts.store.traces(), options.trace_cache_bytes),
+        open_(parts.store.catalog(), options.max_open_posteriors),
+        resolver_(parts.store, parts.datasets),
+        reader_(parts.store, parts.datasets, traces_),
+        answers_(static_cast<int64_t>(options.max_cached_answers)),
+        request_ids_(parts.store.catalog()) {
+    parts.posteriors.OnDeleted([this](uint64_t number) {
+      open_.Forget(number);
+      draws_.ForgetPosterior(number);
+      traces_.ForgetPosterior(number);
+    });
+  }
+
+  absl::Status Recover();
+  absl::Status Attribute(const AttributeRequest& request, const CancelToken& cancel,
+                         absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink);
+  absl::Status ScoreMatrix(const ScoreMatrixRequest& request, const CancelToken& cancel,
+                           absl::FunctionRef<absl::Status(const ScoreBlock&)> sink);
+  absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
+                             absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
+  absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
+                            absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
+  absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
+
+ private:
+  // A posterior as a query sees it.
+  struct Opened {
+    PosteriorView view;
+    std::shared_ptr<PosteriorTraces> traces;
+  };
+  absl::StatusOr<Opened> Open(const std::string& posterior, const engine::Observable& observable);
+
+  // Called while rows are being evaluated, whenever a tenth more of the draws is there.
+  using OnProgress = absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)>;
+  // All rows' traces: read where they are stored, evaluated and kept where not.
+  absl::StatusOr<std::shared_ptr<EvaluatedRows>> TracesOf(QueryRows& rows, const Opened& opened,
+                                                          const engine::Observable& observable,
+                                                          const CancelToken& cancel,
+                                                          OnProgress on_progress);
+  absl::Status Evaluate(const QueryRows& rows, const Opened& opened,
+                        const engine::Observable& observable, const CancelToken& cancel,
+                        OnProgress on_progress, std::shared_ptr<EvaluatedRows> values);
+
+  absl::StatusOr<AttributeUpdate> Answer(const AttributeRequest& request, const Opened& opened,
+                                         const QueryRows& rows, const Candidates& candidates,
+                                         const std::vector<uint32_t>& missing_columns,
+                                         const EvaluatedRows& values, uint32_t draws_done,
+                                         int64_t k, const CancelToken& cancel);
+  // Empty if some row has no trace yet: then there is nothing to look up.
+  static std::string AnswerKey(const AttributeRequest& request, const Opened& opened,
+                               const QueryRows& rows, const Candidates& candidates, int64_t k);
+
+  absl::Status StartTracing(std::shared_ptr<RunningOperation> operation,
+                            const std::string& posterior);
+
+  const Parts parts_;
+  const Options options_;
+  DrawReader draws_;
+  TraceCache traces_;
+  OpenPosteriors open_;
+  QueryRowsResolver resolver_;
+  CandidateReader reader_;
+  LruCache<std::string, std::shared_ptr<const AttributeUpdate>>
+      answers_;                // an answer counts as one byte
+  absl::Mutex request_mutex_;  // makes looking up a request id and starting its operation one step
+  RequestIds request_ids_;
+};
+
+}  // namespace bif::jobs

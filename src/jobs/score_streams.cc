@@ -1,0 +1,176 @@
+// Answers that come in blocks: all scores, self-influence, the traces themselves.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/jobs/queries_impl.h"
+#include "src/jobs/scoring.h"
+#include "src/jobs/trace_arrays.h"
+
+namespace bif::jobs {
+namespace {
+
+constexpr int64_t kExportBytes = 1 << 20;
+
+// Losses at w* of a block's candidates.
+absl::StatusOr<std::vector<float>> AnchorLosses(storage::Store& store, const PosteriorView& view,
+                                                const Candidates& candidates,
+                                                const CandidateBlock& block) {
+  std::vector<SlotRun> runs;
+  for (size_t i = block.begin; i < block.end; ++i) {
+    const uint32_t slot = candidates.rows[i].slot;
+    if (!runs.empty() && runs.back().first_slot + runs.back().slots == slot) {
+      ++runs.back().slots;
+    } else {
+      runs.push_back({slot, 1});
+    }
+  }
+  std::vector<float> losses(block.end - block.begin);
+  BIF_RETURN_IF_ERROR(ReadRows(store.traces(),
+                               {view.record.number(), kAnchorLossArray, candidates.dataset}, {0}, 1,
+                               runs, absl::MakeSpan(losses)));
+  return losses;
+}
+
+}  // namespace
+
+absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
+                                        const CancelToken& cancel,
+                                        absl::FunctionRef<absl::Status(const ScoreBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(QueryRows rows,
+                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
+                                         "queries", kMaxQueries));
+  BIF_ASSIGN_OR_RETURN(
+      const Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+  const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+  BIF_ASSIGN_OR_RETURN(const auto values,
+                       TracesOf(rows, opened, request.observable, cancel, quiet));
+  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
+                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
+  const ScoringSettings settings{request.estimator, request.centring, request.observable,
+                                 request.standard_errors};
+  BIF_ASSIGN_OR_RETURN(
+      const PreparedScorer prepared,
+      PrepareScorer(view, settings, values->values(), view.draws, missing_columns));
+
+  CandidateReader::Buffer buffer;
+  std::vector<attribution::ScoreValue> scores;
+  for (const CandidateBlock& block : BlocksOf(candidates)) {
+    if (cancel.cancelled()) return CancelledQuery();
+    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
+                                                         prepared.selection, buffer));
+    scores.resize((block.end - block.begin) * rows.rows.size());
+    prepared.scorer.Score(traces, absl::MakeSpan(scores));
+    ScoreBlock out;
+    out.first_candidate = block.begin;
+    BIF_ASSIGN_OR_RETURN(out.candidate_ids, reader_.IdsOf(candidates, block));
+    out.queries = static_cast<uint32_t>(rows.rows.size());
+    for (const auto& score : scores) {
+      out.scores.push_back(score.score);
+      if (request.standard_errors) out.standard_errors.push_back(score.standard_error);
+    }
+    out.provenance = &prepared.provenance;
+    BIF_RETURN_IF_ERROR(sink(out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Queries::Impl::SelfInfluence(
+    const SelfInfluenceRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(
+      const Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+  BIF_ASSIGN_OR_RETURN(const auto missing_columns,
+                       reader_.MissingColumnsOf(candidates, view, *opened.traces));
+  // No query: an empty scorer still says which draws and blocks count.
+  const ScoringSettings settings{attribution::Estimator::kCovariance, request.centring, {}, true};
+  BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
+                       PrepareScorer(view, settings, {}, view.draws, missing_columns));
+  const auto layout = attribution::MakeLayout(static_cast<int64_t>(view.active_chains.size()),
+                                              prepared.selection.kept(), AutocorrelationOf(view));
+  CandidateReader::Buffer buffer;
+  std::vector<attribution::ScoreValue> variances;
+  for (const CandidateBlock& block : BlocksOf(candidates)) {
+    if (cancel.cancelled()) return CancelledQuery();
+    BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
+                                                         prepared.selection, buffer));
+    const size_t count = block.end - block.begin;
+    variances.resize(count);
+    attribution::SelfVariance(layout, request.centring, traces, absl::MakeSpan(variances));
+    SelfInfluenceBlock out;
+    BIF_ASSIGN_OR_RETURN(out.anchor_losses, AnchorLosses(parts_.store, view, candidates, block));
+    BIF_ASSIGN_OR_RETURN(out.sample_ids, reader_.IdsOf(candidates, block));
+    for (size_t i = 0; i < count; ++i) {
+      out.variances.push_back(variances[i].score);
+      out.standard_errors.push_back(variances[i].standard_error);
+      double sum = 0;
+      for (float loss :
+           traces.subspan(i * prepared.selection.stride(), prepared.selection.stride()))
+        sum += loss;
+      out.mean_losses.push_back(
+          static_cast<float>(sum / static_cast<double>(prepared.selection.stride())));
+    }
+    out.provenance = &prepared.provenance;
+    BIF_RETURN_IF_ERROR(sink(out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Queries::Impl::ExportTraces(
+    const ExportTracesRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  const size_t stride = view.active_chains.size() * view.draws;
+  // At most 1 MiB a block, and never less than one sample.
+  const size_t most = std::max<size_t>(1, kExportBytes / (stride * sizeof(float)));
+  const auto send = [&](const std::vector<std::string>& ids,
+                        absl::Span<const float> values) -> absl::Status {
+    for (size_t begin = 0; begin < ids.size(); begin += most) {
+      if (cancel.cancelled()) return CancelledQuery();
+      const size_t end = std::min(ids.size(), begin + most);
+      TraceExportBlock out;
+      out.sample_ids.assign(ids.begin() + static_cast<int64_t>(begin),
+                            ids.begin() + static_cast<int64_t>(end));
+      out.chains = static_cast<uint32_t>(view.active_chains.size());
+      out.draws_per_chain = view.draws;
+      const auto part = values.subspan(begin * stride, (end - begin) * stride);
+      out.values.assign(part.begin(), part.end());
+      out.chain_indices = view.active_chains;
+      BIF_RETURN_IF_ERROR(sink(out));
+    }
+    return absl::OkStatus();
+  };
+
+  if (!request.samples.inline_samples.empty()) {
+    BIF_ASSIGN_OR_RETURN(
+        QueryRows rows, resolver_.Resolve(request.samples, view, *opened.traces, request.observable,
+                                          "samples", kMaxQueries));
+    const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+    BIF_ASSIGN_OR_RETURN(const auto values,
+                         TracesOf(rows, opened, request.observable, cancel, quiet));
+    std::vector<std::string> ids;
+    for (const QueryRow& row : rows.rows) ids.push_back(row.sample_id);
+    return send(ids, values->values());
+  }
+  BIF_ASSIGN_OR_RETURN(const Candidates samples,
+                       reader_.Resolve(request.samples, view, *opened.traces,
+                                       ArrayCode(request.observable), "samples"));
+  const DrawSelection everything(view.active_chains.size(), view.draws, view.draws, {});
+  CandidateReader::Buffer buffer;
+  for (const CandidateBlock& block : BlocksOf(samples)) {
+    BIF_ASSIGN_OR_RETURN(const auto values,
+                         reader_.Rows(samples, block, view, *opened.traces, everything, buffer));
+    BIF_ASSIGN_OR_RETURN(const auto ids, reader_.IdsOf(samples, block));
+    BIF_RETURN_IF_ERROR(send(ids, values));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bif::jobs
