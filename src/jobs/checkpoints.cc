@@ -157,8 +157,6 @@ absl::StatusOr<Checkpoint> Checkpoints::CreateCheckpoint(const CheckpointSpec& s
 
 absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
                                                  std::unique_ptr<Upload> file) {
-  // The lock is held while the weights are read, too: the program must stay.
-  absl::MutexLock lock(&reference_mutex_);
   storage::Catalog& catalog = store_.catalog();
   BIF_ASSIGN_OR_RETURN(
       const std::string program_digest,
@@ -171,6 +169,10 @@ absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
       const std::string weights_digest,
       engine_.InspectWeights(SourceOf(program, store_.blobs().PathOf(program.blob())), weights));
 
+  // From here to the commit the program stays, if it is there still.
+  absl::MutexLock lock(&reference_mutex_);
+  BIF_RETURN_IF_ERROR(
+      catalog.Get<storage::pb::ProgramRecord>(storage::ProgramKey(program_digest)).status());
   const std::string digest = ToHex(CheckpointDigest(program_digest, weights_digest));
   const Digest body = Sha256Of(absl::StrCat("checkpoint ", digest, " ", spec.display_name));
   BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(spec.request, body));

@@ -15,17 +15,8 @@
 namespace bif::jobs {
 namespace {
 
-constexpr uint64_t kStepsAtOnce = 32;   // how long an interactive query may have to wait
-constexpr int64_t kRowsAtOnce = 16384;  // likewise
 // A cancelled or draining run finishes the draw in the making, if that takes no longer.
 constexpr absl::Duration kLastDrawTime = absl::Seconds(5);
-
-int64_t RowsOfCall(int64_t left, const engine::ExecutionPlan& plan) {
-  // A multiple of the plan's batch, so that batches, and with them rounding, do not depend on the
-  // cut.
-  const int64_t batch = std::max<int64_t>(1, plan.trace_batch_rows);
-  return std::min(left, std::max<int64_t>(1, kRowsAtOnce / batch) * batch);
-}
 
 double Norm(absl::Span<const float> values) {
   double sum = 0;
@@ -160,14 +151,29 @@ absl::Status PosteriorJob::Anchor() {
     values_.resize(rows);
     traced_rows_ = 0;
   }
-  const int64_t count = RowsOfCall(rows - traced_rows_, plan_);
   const absl::Span<const float> anchor;  // empty: w* itself
-  BIF_RETURN_IF_ERROR(train_.model->Observe(moving_, {anchor}, *train_.rows, traced_rows_, count,
-                                            engine::Observable{}, plan_,
-                                            absl::MakeSpan(values_).subspan(traced_rows_, count)));
+  BIF_ASSIGN_OR_RETURN(const int64_t count,
+                       ObserveRows({anchor}, static_cast<size_t>(traced_rows_)));
   traced_rows_ += count;
   context_.counters.training_rows_observed += count;
   return traced_rows_ < rows ? absl::OkStatus() : CommitAnchor();
+}
+
+absl::StatusOr<int64_t> PosteriorJob::ObserveRows(absl::Span<const absl::Span<const float>> deltas,
+                                                  size_t offset) {
+  // A multiple of the plan's batch, so that batches, and with them rounding, do not depend on the
+  // cut.
+  const int64_t batch = std::max<int64_t>(1, plan_.trace_batch_rows);
+  const int64_t wanted = std::max<int64_t>(1, rows_at_once_.amount() / batch) * batch;
+  const int64_t count = std::min(train_.rows->rows() - traced_rows_, wanted);
+  const size_t values = deltas.size() * static_cast<size_t>(count);
+  values_.resize(std::max(values_.size(), offset + values));
+  const absl::Time start = context_.clock.Now();
+  BIF_RETURN_IF_ERROR(train_.model->Observe(moving_, deltas, *train_.rows, traced_rows_, count,
+                                            engine::Observable{}, plan_,
+                                            absl::MakeSpan(values_).subspan(offset, values)));
+  if (count == wanted) rows_at_once_.Took(context_.clock.Now() - start);
+  return count;
 }
 
 absl::Status PosteriorJob::CommitAnchor() {
@@ -242,10 +248,13 @@ absl::Status PosteriorJob::Start() {
   return absl::OkStatus();
 }
 
-absl::Status PosteriorJob::AdvanceChains(uint64_t steps) {
+absl::Status PosteriorJob::AdvanceChains(uint64_t wanted) {
+  const auto at_once = static_cast<uint64_t>(steps_at_once_.amount());
+  const uint64_t steps = std::min(wanted, at_once);
   const absl::Time start = context_.clock.Now();
   BIF_ASSIGN_OR_RETURN(const std::vector<engine::ChainReport> reports, chains_->Advance(steps));
   const absl::Duration time = context_.clock.Now() - start;
+  if (steps == at_once) steps_at_once_.Took(time);
   sampling_time_ += time;
   const int64_t batch_rows = settings_.batch_order == engine::BatchOrder::kReplay
                                  ? static_cast<int64_t>(settings_.replay_batches[0].size())
@@ -264,7 +273,7 @@ absl::Status PosteriorJob::AdvanceChains(uint64_t steps) {
 absl::Status PosteriorJob::BurnIn() {
   if (chains_->step() == 0) Report("burn-in");
   const uint64_t left = settings_.burn_in_steps - chains_->step();
-  BIF_RETURN_IF_ERROR(AdvanceChains(std::min(left, kStepsAtOnce)));
+  BIF_RETURN_IF_ERROR(AdvanceChains(left));
   if (ActiveChains(record_).empty()) {
     BIF_RETURN_IF_ERROR(CommitRecord());
     return AllDiverged();
@@ -318,8 +327,7 @@ uint64_t PosteriorJob::StepOfDraw(uint32_t draw) const {
 
 absl::Status PosteriorJob::Advance() {
   const uint64_t target = StepOfDraw(record_.draws_committed() + segment_->draws());
-  if (chains_->step() < target)
-    BIF_RETURN_IF_ERROR(AdvanceChains(std::min(target - chains_->step(), kStepsAtOnce)));
+  if (chains_->step() < target) BIF_RETURN_IF_ERROR(AdvanceChains(target - chains_->step()));
   return chains_->step() < target ? absl::OkStatus() : EncodeDraw();
 }
 
@@ -352,11 +360,8 @@ absl::Status PosteriorJob::EncodeDraw() {
 absl::Status PosteriorJob::Trace() {
   const absl::Time start = context_.clock.Now();
   const int64_t rows = train_.rows->rows();
-  const int64_t count = RowsOfCall(rows - traced_rows_, plan_);
   const std::vector<absl::Span<const float>> deltas(deltas_.begin(), deltas_.end());
-  values_.resize(deltas.size() * count);
-  BIF_RETURN_IF_ERROR(train_.model->Observe(moving_, deltas, *train_.rows, traced_rows_, count,
-                                            engine::Observable{}, plan_, absl::MakeSpan(values_)));
+  BIF_ASSIGN_OR_RETURN(const int64_t count, ObserveRows(deltas, 0));
   for (size_t i = 0; i < tracing_.size(); ++i) {
     const absl::Span<float> row = segment_->Traces(tracing_[i], segment_->draws());
     std::copy_n(values_.begin() + i * count, count, row.begin() + traced_rows_);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "src/jobs/device_executor.h"
+#include "src/jobs/pace.h"
 #include "src/jobs/pilot.h"
 #include "src/jobs/posterior_context.h"
 #include "src/jobs/segment.h"
@@ -52,7 +53,12 @@ class PosteriorJob : public DeviceTask {
   absl::Status FinishDraw();
 
   absl::StatusOr<std::vector<engine::ChainSnapshot>> ReadSnapshots();
+  // At most `steps`, as the pace allows.
   absl::Status AdvanceChains(uint64_t steps);
+  // The observable of some rows from traced_rows_ on, as the pace allows, into values_ at `offset`;
+  // gives their number.
+  absl::StatusOr<int64_t> ObserveRows(absl::Span<const absl::Span<const float>> deltas,
+                                      size_t offset);
   void MarkDiverged(uint32_t chain, const std::string& reason);
   absl::Status CommitSegmentNow();
   absl::Status CommitRecord();
@@ -72,6 +78,8 @@ class PosteriorJob : public DeviceTask {
   storage::pb::PosteriorRecord record_;     // with what the segment in memory will add
 
   Stage stage_ = Stage::kLoad;
+  Pace steps_at_once_{4, 32};
+  Pace rows_at_once_{2048, 65536};
   std::optional<absl::Time> cancel_seen_;
   // In order of dependence: the chains are freed before the rows, and those before the model.
   Checkpoints::Sources sources_;

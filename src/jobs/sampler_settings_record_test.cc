@@ -1,0 +1,87 @@
+#include "src/jobs/sampler_settings_record.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+namespace bif::jobs {
+namespace {
+
+using engine::SamplerSettings;
+
+SamplerSettings Full() {
+  SamplerSettings s;
+  s.algorithm = engine::Algorithm::kRmspropSgld;
+  s.step_size = 1e-4;
+  s.nbeta = 30;
+  s.gamma = 100;
+  s.weight_decay = 0.1;
+  s.box = 0.5;
+  s.chains = 3;
+  s.burn_in_steps = 5;
+  s.steps_between_draws = 0;
+  s.seed = 1ull << 60;
+  s.batch_order = engine::BatchOrder::kReplay;
+  s.replay_batches = {{1, 2}, {3, 4}};
+  s.parameters = {{"a*"}, {"b", "c"}};
+  s.draw_codec = engine::DrawCodec::kBf16;
+  return s;
+}
+
+TEST(SamplerSettingsRecord, NothingIsLostOnDisk) {
+  const SamplerSettings s = Full();
+  EXPECT_EQ(ToRecord(FromRecord(ToRecord(s))).SerializeAsString(), ToRecord(s).SerializeAsString());
+  EXPECT_EQ(CanonicalSettings(FromRecord(ToRecord(s))), CanonicalSettings(s));
+  EXPECT_EQ(FromRecord(ToRecord(s)).replay_batches, s.replay_batches);
+}
+
+TEST(SamplerSettingsRecord, EveryChangeThatMattersIsAnotherKey) {
+  const std::vector<std::function<void(SamplerSettings&)>> changes = {
+      [](SamplerSettings&) {},
+      [](SamplerSettings& s) { s.algorithm = engine::Algorithm::kSgld; },
+      [](SamplerSettings& s) { s.step_size = 2e-4; },
+      [](SamplerSettings& s) { s.nbeta = 31; },
+      [](SamplerSettings& s) { s.gamma = 101; },
+      [](SamplerSettings& s) { s.weight_decay = 0; },
+      [](SamplerSettings& s) { s.noise_scale = 0; },
+      [](SamplerSettings& s) { s.rms_decay = 0.9; },
+      [](SamplerSettings& s) { s.rms_delta = 0.2; },
+      [](SamplerSettings& s) { s.box.reset(); },
+      [](SamplerSettings& s) { s.chains = 4; },
+      [](SamplerSettings& s) { s.burn_in_steps = 6; },
+      [](SamplerSettings& s) { s.steps_between_draws = 1; },
+      [](SamplerSettings& s) { s.seed = 1; },
+      [](SamplerSettings& s) { s.batch_order = engine::BatchOrder::kWithReplacement; },
+      [](SamplerSettings& s) { s.replay_batches[1][0] = 4; },
+      [](SamplerSettings& s) { s.parameters.include = {}; },
+      [](SamplerSettings& s) {
+        s.parameters = {{"a*", "b"}, {"c"}};
+      },
+      [](SamplerSettings& s) { s.draw_codec = engine::DrawCodec::kFp32; },
+  };
+  std::set<std::string> keys;
+  for (const auto& change : changes) {
+    SamplerSettings s = Full();
+    change(s);
+    keys.insert(PosteriorKeyOf("checkpoint", "data", s));
+  }
+  keys.insert(PosteriorKeyOf("another checkpoint", "data", Full()));
+  keys.insert(PosteriorKeyOf("checkpoint", "other data", Full()));
+  EXPECT_EQ(keys.size(), changes.size() + 2);
+}
+
+TEST(SamplerSettingsRecord, MoreDrawsAndUnusedSettingsAreTheSameKey) {
+  SamplerSettings s = Full();
+  const std::string key = PosteriorKeyOf("checkpoint", "data", s);
+  s.draws_per_chain = 5000;
+  s.batch_size = 17;  // replayed batches bring their own
+  EXPECT_EQ(PosteriorKeyOf("checkpoint", "data", s), key);
+  s.algorithm = engine::Algorithm::kSgld;
+  const std::string sgld = PosteriorKeyOf("checkpoint", "data", s);
+  s.rms_decay = 0.5;
+  EXPECT_EQ(PosteriorKeyOf("checkpoint", "data", s), sgld);
+}
+
+}  // namespace
+}  // namespace bif::jobs
