@@ -10,7 +10,11 @@ Writes into FOLDER
 
 import argparse
 import json
+import os
 import pathlib
+
+# Threads that wait for work sleep: spinning ones make a machine that is busy otherwise many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
