@@ -23,10 +23,14 @@ std::string ObservableText(const v1::Observable& observable) {
 }
 
 std::string ProvenanceText(const v1::Provenance& p) {
-  std::string text = absl::StrCat(
-      Kebab(v1::Estimator_Name(p.estimator())), ", ", Kebab(v1::Centring_Name(p.centring())),
-      ", of the query's ", ObservableText(p.observable()), "; ", p.chains(), " chains x ",
-      p.draws_per_chain(), " draws, ", p.jackknife_blocks(), " jackknife blocks");
+  return absl::StrCat(Kebab(v1::Estimator_Name(p.estimator())), ", ",
+                      Kebab(v1::Centring_Name(p.centring())), ", of the query's ",
+                      ObservableText(p.observable()), "; ", DrawsText(p));
+}
+
+std::string DrawsText(const v1::Provenance& p) {
+  std::string text = absl::StrCat(p.chains(), " chains x ", p.draws_per_chain(), " draws, ",
+                                  p.jackknife_blocks(), " jackknife blocks");
   if (p.chains_left_out_size() > 0) {
     absl::StrAppend(&text, "; left out: chain ", absl::StrJoin(p.chains_left_out(), ", "));
   }
@@ -91,7 +95,7 @@ void PrintAttribution(Session& session, const v1::AttributeResponse& response) {
   session.out << ProvenanceText(response.provenance()) << "\n"
               << "? : not distinguishable from zero (95 %); "
               << Count(static_cast<int64_t>(response.rows_evaluated()))
-              << " query rows had to be evaluated\n";
+              << " query samples had to be evaluated\n";
 }
 
 }  // namespace bif::client

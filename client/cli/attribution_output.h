@@ -11,6 +11,8 @@ void PrintAttribution(Session& session, const v1::AttributeResponse& response);
 
 // "bif, pooled, of the loss; 2 chains x 100 draws, 20 jackknife blocks; left out: chain 3".
 std::string ProvenanceText(const v1::Provenance& provenance);
+// Its second half: the draws that went in, and those that were left out.
+std::string DrawsText(const v1::Provenance& provenance);
 
 // "loss", "logit 3".
 std::string ObservableText(const v1::Observable& observable);

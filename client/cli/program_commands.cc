@@ -20,8 +20,12 @@ namespace {
 std::string ColumnsText(const google::protobuf::RepeatedPtrField<v1::TensorSpec>& columns) {
   std::string text;
   for (const v1::TensorSpec& column : columns) {
-    absl::StrAppend(&text, text.empty() ? "" : ", ", column.name(), " ",
-                    Kebab(v1::DType_Name(column.dtype())), " ", ShapeText(column.shape()));
+    // The program takes integers and floats alike where the file does not say.
+    const std::string dtype = column.dtype() == v1::DTYPE_UNSPECIFIED
+                                  ? "of any dtype"
+                                  : Kebab(v1::DType_Name(column.dtype()));
+    absl::StrAppend(&text, text.empty() ? "" : ", ", column.name(), " ", dtype, " ",
+                    ShapeText(column.shape()));
   }
   return text;
 }

@@ -142,7 +142,7 @@ void PrintSelfInfluence(Session& session, const v1::SelfInfluenceResponse& all, 
   if (session.quiet) return;
   table.Print(session.out);
   session.out << "\n"
-              << Count(all.sample_ids_size()) << " samples; " << ProvenanceText(all.provenance())
+              << Count(all.sample_ids_size()) << " samples; " << DrawsText(all.provenance())
               << "\n";
 }
 
