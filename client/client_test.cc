@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "client/error.h"
-#include "client/testing/fake_server.h"
+#include "tests/support/client/fake_server.h"
 #include "gtest/gtest.h"
 
 namespace bif::client {

@@ -1,7 +1,7 @@
 #include "client/error.h"
 
 #include "client/operation_result.h"
-#include "client/testing/fake_server.h"
+#include "tests/support/client/fake_server.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

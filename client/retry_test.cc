@@ -1,7 +1,7 @@
 #include "client/retry.h"
 
 #include "client/error.h"
-#include "client/testing/fake_server.h"
+#include "tests/support/client/fake_server.h"
 #include "gtest/gtest.h"
 
 namespace bif::client {

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/testing/bifctl_fixture.h"
+#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "client/testing/bifctl_fixture.h"
+#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -5,7 +5,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/completion.h"
-#include "client/testing/bifctl_fixture.h"
+#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

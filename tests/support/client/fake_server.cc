@@ -1,4 +1,4 @@
-#include "client/testing/fake_server.h"
+#include "tests/support/client/fake_server.h"
 
 #include <utility>
 

@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
-#include "client/testing/fake_server.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/fake_server.h"
 
 namespace bif::client {
 
