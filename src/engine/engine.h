@@ -116,7 +116,7 @@ struct ChainSnapshot {
 // What steps did to one chain.
 struct ChainReport {
   uint32_t chain = 0;
-  double mean_loss = 0;   // mean over these steps of the batch's mean loss
+  double mean_loss = 0;   // mean over the steps taken of the batch's mean loss; 0 if none was taken
   bool diverged = false;  // now or earlier; such a chain no longer moves
   std::string reason;     // why it diverged
 };
@@ -127,8 +127,9 @@ class ChainGroup {
   virtual ~ChainGroup() = default;
   virtual uint64_t step() const = 0;  // steps done by every chain that has not diverged
   // Advances each chain by `steps` steps. One report a chain, in order of Start's list. A chain
-  // whose loss is not finite, or whose weights are not, is reported as diverged and stands still
-  // from then on; that is not an error.
+  // whose loss is not finite, whose weights are not, or which left the basin of w* (the rule:
+  // src/engine/torch/basin.h) is reported as diverged and stands still from then on; that is not an
+  // error, and the other chains do not notice.
   virtual absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) = 0;
   // The current w - w* of the moving elements. `position` counts chains of this group.
   virtual absl::Status ReadDelta(size_t position, absl::Span<float> delta) = 0;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -125,9 +124,8 @@ absl::StatusOr<std::vector<ChainReport>> TorchChains::Advance(uint64_t steps) {
     }
     std::vector<ChainReport> reports;
     for (const Chain& chain : chains_) {
-      const double mean = chain.loss_count > 0
-                              ? chain.loss_sum / static_cast<double>(chain.loss_count)
-                              : std::numeric_limits<double>::quiet_NaN();
+      const double mean =
+          chain.loss_count > 0 ? chain.loss_sum / static_cast<double>(chain.loss_count) : 0.0;
       reports.push_back({chain.number, mean, chain.diverged(), chain.reason});
     }
     return reports;
@@ -159,12 +157,9 @@ absl::Status TorchChains::Step(const GradientSource& source, size_t first) {
     BIF_ASSIGN_OR_RETURN(chain.reason, WhyItStops(c, found.losses[c - first]));
     if (chain.diverged()) continue;
     const auto row = static_cast<int64_t>(c);
-    std::vector<at::Tensor> gradients;
-    for (const at::Tensor& gradient : found.gradients)
-      gradients.push_back(gradient[static_cast<int64_t>(c - first)]);
     updates.push_back({weights_[row],
                        second_moments_.defined() ? second_moments_[row] : at::Tensor(),
-                       std::move(gradients),
+                       found.gradients, static_cast<int64_t>(c - first),
                        RandomBlocks(seed_, chain.number, chain.step, RandomStream::kNoise)});
     updated.push_back(c);
   }

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/functorch/BatchedFallback.h>
 #include <sched.h>
 #include <torch/headeronly/version.h>
 
@@ -87,6 +88,9 @@ absl::StatusOr<OpenedDevice> OpenDevice(const EngineOptions& options) {
     OpenedDevice opened;
     BIF_ASSIGN_OR_RETURN(opened.device, ParseDevice(options.device));
     BIF_ASSIGN_OR_RETURN(opened.info.threads, FixThreads(options.threads));
+    // An operator without a batching rule runs one by one. Tuning notices that it is slow; users
+    // need not read of it.
+    at::functorch::setVmapFallbackWarningEnabled(false);
     if (opened.device.is_cuda()) MakeCudaDeterministic();
     opened.info.device = opened.device.str();
     opened.info.numerics = absl::StrCat(

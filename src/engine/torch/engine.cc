@@ -1,6 +1,8 @@
 // The LibTorch engine: MakeTorchEngine of engine.h.
 #include "src/engine/engine.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -52,6 +54,8 @@ class TorchEngine final : public Engine {
 
   absl::StatusOr<std::unique_ptr<Model>> LoadModel(const ProgramSource& source,
                                                    const WeightsSource& weights) override {
+    at::init_num_threads();  // OpenMP counts threads for each calling thread: this one is the
+                             // executor's
     LoadedProgram loaded;
     loaded.source = source;
     loaded.device = opened_.device;

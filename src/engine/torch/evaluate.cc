@@ -34,8 +34,11 @@ void CopyToHost(const at::Tensor& from, float* to) {
 // row = anchor + delta, in the moving ranges. An empty delta stands for w*.
 void SetRow(const WeightLayout& layout, const at::Tensor& anchor_row, absl::Span<const float> delta,
             at::Tensor row) {
-  row.copy_(anchor_row);
-  if (!delta.empty()) layout.Add(delta, row);
+  if (delta.empty()) {
+    row.copy_(anchor_row);
+  } else {
+    layout.SetSum(anchor_row, delta, row);
+  }
 }
 
 // Some draws in one call. rows_of_weights: [draws, row_elements].
@@ -82,9 +85,10 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
                            int64_t first, int64_t count, const Observable& observable,
                            int64_t batch_rows, bool batched, absl::Span<float> values) {
   const at::Tensor anchor_row = layout.Row(model.anchor);
-  const int64_t at_once = batched ? std::max<int64_t>(1, kBatchedWeights / layout.row_elements) : 1;
-  const at::Tensor weights = at::empty({at_once, layout.row_elements}, anchor_row.options());
   const auto draws = static_cast<int64_t>(deltas.size());
+  const int64_t in_cache = std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
+  const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
+  const at::Tensor weights = at::zeros({at_once, layout.row_elements}, anchor_row.options());
   for (int64_t d = 0; d < draws; d += at_once) {
     const int64_t group = std::min(at_once, draws - d);
     for (int64_t i = 0; i < group; ++i)

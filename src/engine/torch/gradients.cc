@@ -12,10 +12,10 @@ namespace {
 
 absl::StatusOr<at::Tensor> MeanBatchLoss(const LoadedProgram& model,
                                          absl::Span<const at::Tensor> parameters,
-                                         const DeviceBatch& batch, int64_t rows) {
+                                         const DeviceBatch& batch, int64_t rows, bool batched) {
   BIF_ASSIGN_OR_RETURN(const at::Tensor output, model.program->Run(parameters, batch.inputs));
   BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
-  return SampleLosses(model.source.loss, output, batch.target).mean();
+  return BatchLoss(model.source.loss, output, batch.target, batched);
 }
 
 // [chains * rows, ...] as [chains, rows, ...].
@@ -35,7 +35,7 @@ absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const Weigh
   for (const at::Tensor& input : all.inputs)
     batch.inputs.push_back(vmap.Wrap(ByChain(input, chains)));
   if (all.target.defined()) batch.target = vmap.Wrap(ByChain(all.target, chains));
-  BIF_ASSIGN_OR_RETURN(const at::Tensor loss, MeanBatchLoss(model, parameters, batch, rows));
+  BIF_ASSIGN_OR_RETURN(const at::Tensor loss, MeanBatchLoss(model, parameters, batch, rows, true));
   return vmap.Unwrap(loss);
 }
 
@@ -63,18 +63,22 @@ absl::StatusOr<BatchGradients> GradientSource::At(const TorchRows& train,
     std::vector<at::Tensor> parameters(model_.anchor);
     for (size_t r = 0; r < leaves_.size(); ++r)
       parameters[layout_.ranges[r].parameter] = leaves_[r];
-    BIF_ASSIGN_OR_RETURN(losses, MeanBatchLoss(model_, parameters, batch, rows));
+    BIF_ASSIGN_OR_RETURN(losses, MeanBatchLoss(model_, parameters, batch, rows, false));
   } else {
     BIF_ASSIGN_OR_RETURN(losses, BatchedLosses(model_, layout_, leaves_, batch, chains_, rows));
   }
   // The gradient of the sum over chains holds each chain's own gradient.
   const std::vector<at::Tensor> found =
-      torch::autograd::grad({losses.sum()}, leaves_, {}, std::nullopt,
+      torch::autograd::grad({chains_ == 1 ? losses : losses.sum()}, leaves_, {}, std::nullopt,
                             /*create_graph=*/false, /*allow_unused=*/true);
   const at::NoGradGuard no_grad;
   BatchGradients result;
-  const at::Tensor host = losses.detach().to(at::kCPU, at::kDouble).reshape({chains_}).contiguous();
-  result.losses.assign(host.const_data_ptr<double>(), host.const_data_ptr<double>() + chains_);
+  if (chains_ == 1) {
+    result.losses = {losses.item<double>()};
+  } else {
+    const at::Tensor host = losses.detach().to(at::kCPU, at::kDouble).contiguous();
+    result.losses.assign(host.const_data_ptr<double>(), host.const_data_ptr<double>() + chains_);
+  }
   for (size_t r = 0; r < found.size(); ++r) {
     const at::Tensor gradient = found[r].defined() ? found[r] : at::zeros_like(leaves_[r]);
     result.gradients.push_back(

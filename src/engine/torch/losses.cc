@@ -69,6 +69,14 @@ at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tenso
   TORCH_CHECK(false, "unknown loss");
 }
 
+at::Tensor BatchLoss(LossKind loss, const at::Tensor& output, const at::Tensor& target,
+                     bool batched) {
+  if (loss == LossKind::kCrossEntropy && !batched && output.dim() == 2) {
+    return at::cross_entropy_loss(output, target);
+  }
+  return SampleLosses(loss, output, target).mean();
+}
+
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable) {
   switch (observable.kind) {
     case ObservableKind::kLoss:

@@ -26,6 +26,11 @@ absl::Status CheckOutput(LossKind loss, const at::Tensor& output, const at::Tens
 // PROGRAM_LOSSES.
 at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tensor& target);
 
+// The mean of SampleLosses. `batched`: inside a Vmap; outside, cross-entropy on [rows, classes] is
+// LibTorch's own operator, which is faster.
+at::Tensor BatchLoss(LossKind loss, const at::Tensor& output, const at::Tensor& target,
+                     bool batched);
+
 // Refuses what this loss does not have ("observable.kind") and logits out of range
 // ("observable.logit_index").
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable);

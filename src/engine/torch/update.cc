@@ -41,7 +41,8 @@ bool Run(const Task& task, const StepRule& rule, const WeightLayout& layout,
   const WeightRange& range = layout.ranges[task.range];
   const int64_t offset = range.row_offset + task.begin;
   return SamplerStepWithNoise(rule, update.noise, range.flat_position + task.begin,
-                              Part(update.gradients[task.range], task.begin, task.length),
+                              Part(update.gradients[task.range],
+                                   update.gradient_row * range.elements + task.begin, task.length),
                               Part(anchor_row, offset, task.length),
                               Part(update.weights, offset, task.length),
                               Part(update.second_moments, offset, task.length));
@@ -70,7 +71,8 @@ bool OnDevice(const StepRule& rule, const WeightLayout& layout, const at::Tensor
   at::Tensor gradient = at::zeros_like(anchor_row);
   for (size_t r = 0; r < layout.ranges.size(); ++r) {
     const WeightRange& range = layout.ranges[r];
-    gradient.narrow(0, range.row_offset, range.elements).copy_(update.gradients[r].view({-1}));
+    gradient.narrow(0, range.row_offset, range.elements)
+        .copy_(update.gradients[r][update.gradient_row]);
     ParallelFor(0, range.elements, kPiece, [&](int64_t begin, int64_t end) {
       FillGaussianNoise(update.noise, range.flat_position + begin,
                         Part(noise, range.row_offset + begin, end - begin));

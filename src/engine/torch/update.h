@@ -17,7 +17,9 @@ namespace bif::engine {
 struct ChainUpdate {
   at::Tensor weights;
   at::Tensor second_moments;
-  std::vector<at::Tensor> gradients;  // one a moving range, [elements], contiguous
+  // One a moving range, [chains, elements], contiguous; this chain's are in row `gradient_row`.
+  absl::Span<const at::Tensor> gradients;
+  int64_t gradient_row = 0;
   RandomBlocks noise;
 };
 

@@ -84,11 +84,13 @@ void WeightLayout::Scatter(absl::Span<const float> dense, const at::Tensor& row)
   }
 }
 
-void WeightLayout::Add(absl::Span<const float> dense, const at::Tensor& row) const {
+void WeightLayout::SetSum(const at::Tensor& anchor_row, absl::Span<const float> dense,
+                          const at::Tensor& row) const {
   for (const WeightRange& range : ranges) {
     const at::Tensor host = HostTensor(dense.data() + range.delta_begin, range.elements);
-    row.narrow(0, range.row_offset, range.elements)
-        .add_(row.is_cpu() ? host : host.to(row.device()));
+    at::Tensor sum = row.narrow(0, range.row_offset, range.elements);
+    at::add_out(sum, anchor_row.narrow(0, range.row_offset, range.elements),
+                row.is_cpu() ? host : host.to(row.device()));
   }
 }
 
