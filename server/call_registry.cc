@@ -8,6 +8,10 @@
 
 namespace bif::server {
 
+CallRegistry::CallRegistry(observe::Metrics& metrics)
+    : metrics_(metrics),
+      live_calls_(metrics.GetGauge("bif_calls_live", "Calls that are being answered")) {}
+
 void CallRegistry::StartDraining() {
   std::vector<std::function<void()>> hooks;
   {
@@ -54,11 +58,13 @@ LiveCall::LiveCall(CallRegistry& registry, std::string method, std::function<voi
       start_(absl::Now()) {
   absl::MutexLock lock(&registry_.mutex_);
   registry_.calls_.insert(this);
+  registry_.live_calls_.Add(1);
 }
 
 LiveCall::~LiveCall() {
   absl::MutexLock lock(&registry_.mutex_);
   registry_.calls_.erase(this);
+  registry_.live_calls_.Add(-1);
 }
 
 void LiveCall::RecordEnd(const absl::Status& status) {

@@ -23,7 +23,7 @@ class LiveCall;
 class CallRegistry {
  public:
   // `metrics` must outlive the registry.
-  explicit CallRegistry(observe::Metrics& metrics) : metrics_(metrics) {}
+  explicit CallRegistry(observe::Metrics& metrics);
 
   // From now on Admit refuses. Calls that do nothing but wait are told to end; the others go on.
   void StartDraining();
@@ -38,6 +38,7 @@ class CallRegistry {
  private:
   friend class LiveCall;
   observe::Metrics& metrics_;
+  observe::Gauge live_calls_;
   mutable absl::Mutex mutex_;  // guards who lives and whether the server drains
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;

@@ -62,9 +62,11 @@ class WaitCall final : public grpc::ServerUnaryReactor,
     {
       absl::MutexLock lock(&alarm_mutex_);
       if (answered_) return;
+      // Weak: the alarm, a part of this object, keeps its function until it is destroyed.
       alarm_.Set(
-          absl::ToChronoTime(absl::Now() + timeout), [self = shared_from_this()](bool expired) {
-            if (!expired) return;
+          absl::ToChronoTime(absl::Now() + timeout), [weak = weak_from_this()](bool expired) {
+            const std::shared_ptr<WaitCall> self = weak.lock();
+            if (!expired || self == nullptr) return;
             self->timed_out_ = true;
             self->await_->GiveUp(absl::DeadlineExceededError("the operation is not done yet"));
           });

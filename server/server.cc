@@ -107,6 +107,8 @@ void Server::Stop(absl::Duration grace) {
   impl_->calls.Drain();
 }
 
+size_t Server::live_calls() const { return impl_->registry.live(); }
+
 void Server::CancelCalls() { impl_->registry.CancelAll(); }
 
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {

@@ -49,6 +49,8 @@ class Server {
   // Cancels all calls: Stop, perhaps running on another thread, then returns soon.
   void CancelCalls();
 
+  size_t live_calls() const;
+
   // A channel within the process, for tests.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 

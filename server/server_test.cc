@@ -97,6 +97,24 @@ TEST(Server, DrainingEndsWatchesAndWaitsWhoseOperationWillNotEndAnyMore) {
   server.jobs().Drain();
 }
 
+TEST(Server, NoCallOutlivesItsEnd) {
+  TestServer server;
+  const std::string posterior = MakePosterior(server, 8);  // uploads, short calls, a wait
+  v1::ExportTracesRequest request;
+  request.set_posterior(posterior);
+  request.mutable_samples()->set_dataset("datasets/train");
+  server.Read("bif.v1.Attribution/ExportTraces", request)->Cancel();
+  v1::Program program;
+  server.Write("bif.v1.Checkpoints/CreateProgram", program)->Cancel();
+  v1::WatchOperationRequest watch;
+  watch.set_name("operations/none");
+  server.Read("bif.v1.OperationWatcher/WatchOperation", watch)->Finish();
+
+  server.server().StartDraining();
+  server.server().Stop(absl::Seconds(10));  // returns at once where no call lives
+  EXPECT_EQ(server.server().live_calls(), 0u);
+}
+
 TEST(Server, RequestsAreCountedByMethodAndCode) {
   TestServer server;
   v1::ServerInfo info;
