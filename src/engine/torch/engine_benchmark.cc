@@ -170,7 +170,7 @@ int Main(bool json, int threads) {
   };
   double trace = std::numeric_limits<double>::infinity(), step = trace;
   for (const Subject& subject :
-       {Subject{"mlp", {1, 28, 28}, 40, 2048, 256}, Subject{"resnet20", {3, 32, 32}, 5, 256, 64}}) {
+       {Subject{"mlp", {1, 28, 28}, 30, 4096, 256}, Subject{"resnet20", {3, 32, 32}, 5, 256, 64}}) {
     Bench bench(subject);
     std::fprintf(stderr, "%s: %s\n", subject.name.c_str(), bench.plan().ToString().c_str());
     const double this_trace = bench.TraceVersusForward(),

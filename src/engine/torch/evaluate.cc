@@ -88,7 +88,7 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
   const auto draws = static_cast<int64_t>(deltas.size());
   const int64_t in_cache = std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
   const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
-  const at::Tensor weights = at::zeros({at_once, layout.row_elements}, anchor_row.options());
+  const at::Tensor weights = at::empty({at_once, layout.row_elements}, anchor_row.options());
   for (int64_t d = 0; d < draws; d += at_once) {
     const int64_t group = std::min(at_once, draws - d);
     for (int64_t i = 0; i < group; ++i)

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
