@@ -163,6 +163,22 @@ TEST(AttributionService, AClientThatLeavesAStreamDoesNoHarm) {
   EXPECT_TRUE(Answer(server, Ask(request.posterior(), 1000, 3)).final());
 }
 
+TEST(AttributionService, AReaderThatStartsLateGetsEverythingAndOthersNeedNotWaitForIt) {
+  TestServer server;
+  v1::ExportTracesRequest request;
+  request.set_posterior(MakePosterior(server, 3000));
+  request.mutable_samples()->set_dataset("datasets/train");
+  auto late = server.Read("bif.v1.Attribution/ExportTraces", request);
+  EXPECT_TRUE(Answer(server, Ask(request.posterior(), 5000, 3)).final());
+  int samples = 0;
+  int blocks = 0;
+  for (v1::ExportTracesResponse block; late->Next(block); ++blocks)
+    samples += block.sample_ids_size();
+  EXPECT_TRUE(late->Finish().ok());
+  EXPECT_EQ(samples, 3000);
+  EXPECT_GT(blocks, 8) << "more than may wait unsent";
+}
+
 TEST(AttributionService, ExportedTracesAndSelfInfluenceSpeakOfTheSameLosses) {
   TestServer server;
   v1::ExportTracesRequest request;

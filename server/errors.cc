@@ -48,8 +48,10 @@ std::string NewIncidentId() {
 
 }  // namespace
 
-absl::Duration RetryDelay(absl::StatusCode code) {
-  switch (code) {
+absl::Duration RetryDelay(const absl::Status& status) {
+  const std::string reason = Reason(status).value_or("");
+  if (reason.ends_with("_TOO_LARGE") || reason == "DEVICE_MEMORY") return absl::ZeroDuration();
+  switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return absl::Seconds(1);
     case absl::StatusCode::kResourceExhausted:
@@ -95,7 +97,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status, const std::string& m
     violation->set_description(rpc.message());
     rpc.add_details()->PackFrom(bad);
   }
-  if (const absl::Duration delay = RetryDelay(code); delay > absl::ZeroDuration()) {
+  if (const absl::Duration delay = RetryDelay(status); delay > absl::ZeroDuration()) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
     retry.mutable_retry_delay()->set_nanos(

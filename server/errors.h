@@ -23,8 +23,9 @@ namespace bif::server {
 
 inline constexpr char kErrorDomain[] = "bif.dev";
 
-// How long a client had better wait before it asks again; zero for what no retry mends.
-absl::Duration RetryDelay(absl::StatusCode code);
+// How long a client had better wait before it asks again; zero for what no retry mends, and that
+// includes what is too large in itself (reasons that end in _TOO_LARGE, and DEVICE_MEMORY).
+absl::Duration RetryDelay(const absl::Status& status);
 
 // The reason for an error that carries none of its own: "INVALID_FIELD", "NOT_FOUND", ...
 std::string DefaultReason(absl::StatusCode code);

@@ -45,7 +45,8 @@ TEST(Errors, OnlyWhatMayBeRetriedCarriesARetryDelay) {
     EXPECT_GT(retry.seconds() + retry.nanos(), 0) << status;
   }
   for (const absl::Status& status :
-       {absl::NotFoundError("x"), absl::InvalidArgumentError("x"), absl::DataLossError("x")}) {
+       {WithReason(absl::ResourceExhaustedError("x"), "FILE_TOO_LARGE"), absl::NotFoundError("x"),
+        absl::InvalidArgumentError("x"), absl::DataLossError("x")}) {
     EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(ToRpcStatus(status, "m")).has_retry_delay())
         << status;
   }
