@@ -1,7 +1,7 @@
 # Every header of ours compiles alone: whoever includes it needs to include nothing before it.
 #
-# bif_check_headers() makes one object library a folder that holds a one-line source file for each of its headers, built
-# with the flags of the library that owns the folder. They are no part of `all`: the test `headers_self_contained` builds
+# foo.h whose foo.cc includes it first is compiled alone by the build itself. For each of the others bif_check_headers()
+# writes a one-line source file and compiles it with the flags of the library that owns the folder. These are no part of `all`: the test `headers_self_contained` builds
 # them, so that ninja and ccache skip what has not changed. Headers of a library with a precompiled header (LibTorch) are
 # compiled behind it, since LibTorch's own headers cost half a minute each.
 
@@ -20,6 +20,18 @@ function(_bif_owner_of header out)
     endif()
   endforeach()
   set(${out} "${owner}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` to whether foo.cc is there beside foo.h and starts with including it.
+function(_bif_comes_first path out)
+  string(REGEX REPLACE "\\.h$" ".cc" source ${CMAKE_SOURCE_DIR}/${path})
+  set(${out} FALSE PARENT_SCOPE)
+  if(EXISTS ${source})
+    file(STRINGS ${source} first LIMIT_COUNT 1 REGEX "^#include")
+    if(first STREQUAL "#include \"${path}\"")
+      set(${out} TRUE PARENT_SCOPE)
+    endif()
+  endif()
 endfunction()
 
 # An object library that compiles `sources` as `owner` (a library of ours, or "" for none) compiles its own.
@@ -47,6 +59,10 @@ function(bif_check_headers)
         continue()
       endif()
       file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${header})
+      _bif_comes_first(${path} comes_first)
+      if(comes_first)
+        continue()
+      endif()
       set(source ${CMAKE_BINARY_DIR}/headers/${path}.cc)
       file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${path}\"\n" @ONLY)
       set(check bif_headers_${owner})
