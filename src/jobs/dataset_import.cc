@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/dataset_record.h"
 #include "src/jobs/datasets.h"
 #include "src/storage/import/row_source.h"
 
@@ -14,16 +15,6 @@ using storage::RowSource;
 using storage::pb::DatasetRecord;
 
 constexpr int64_t kRowsAtOnce = 8192;
-
-std::vector<TensorSpec> ColumnsOf(const DatasetRecord& record) {
-  std::vector<TensorSpec> columns;
-  for (const auto& column : record.columns()) {
-    columns.push_back({column.name(),
-                       static_cast<DType>(column.dtype()),
-                       {column.shape().begin(), column.shape().end()}});
-  }
-  return columns;
-}
 
 // The request's field that holds the source: idx, cifar or safetensors.
 constexpr const char* kSourceFields[] = {"idx", "cifar", "safetensors"};

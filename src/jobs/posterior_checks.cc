@@ -8,6 +8,7 @@
 #include "src/base/status.h"
 #include "src/engine/draw_codec.h"
 #include "src/engine/validate_settings.h"
+#include "src/jobs/dataset_record.h"
 #include "src/jobs/field_paths.h"
 #include "src/jobs/sampler_settings_record.h"
 
@@ -59,13 +60,9 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
   if (checked.dataset.hidden())
     return absl::NotFoundError(absl::StrCat(spec.dataset, " does not exist"));
 
-  std::vector<TensorSpec> columns;
-  for (const auto& column : checked.dataset.columns()) {
-    columns.push_back({column.name(),
-                       static_cast<DType>(column.dtype()),
-                       {column.shape().begin(), column.shape().end()}});
-  }
-  if (const absl::Status fit = CheckColumnsFit(columns, checked.sources.info.columns); !fit.ok()) {
+  if (const absl::Status fit =
+          CheckColumnsFit(ColumnsOf(checked.dataset), checked.sources.info.columns);
+      !fit.ok()) {
     return FieldError("dataset", std::string(fit.message()));
   }
   if (checked.dataset.rows() == checked.dataset.deleted()) {
@@ -120,12 +117,9 @@ CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterio
   const auto rows = static_cast<int64_t>(checked.training_ordinals.size());
   const int64_t chains = settings.chains;
   const int64_t steps_between = std::max<int64_t>(1, settings.steps_between_draws);
-  const int64_t batch_rows = settings.batch_order == engine::BatchOrder::kReplay
-                                 ? static_cast<int64_t>(settings.replay_batches.at(0).size())
-                                 : settings.batch_size;
   CostEstimate estimate;
   estimate.gradient_samples =
-      chains * (settings.burn_in_steps + draws * steps_between) * batch_rows;
+      chains * (settings.burn_in_steps + draws * steps_between) * GradientRows(settings);
   estimate.forward_samples = rows * (chains * static_cast<int64_t>(draws) + 1);
   estimate.device_bytes =
       context.engine.EstimateDeviceBytes(checked.sources.info, checked.moving, settings, rows);
@@ -144,6 +138,11 @@ CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterio
   estimate.duration = context.speeds.Predict(checked.checkpoint_digest, estimate.gradient_samples,
                                              estimate.forward_samples);
   return estimate;
+}
+
+int64_t GradientRows(const engine::SamplerSettings& settings) {
+  if (settings.batch_order != engine::BatchOrder::kReplay) return settings.batch_size;
+  return static_cast<int64_t>(settings.replay_batches.at(0).size());
 }
 
 absl::Status CheckRoom(const PosteriorContext& context, const CostEstimate& estimate) {

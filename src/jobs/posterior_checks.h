@@ -29,6 +29,9 @@ absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior
 CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterior& checked,
                           const engine::SamplerSettings& settings, uint32_t draws);
 
+// Rows of one step's batch of one chain.
+int64_t GradientRows(const engine::SamplerSettings& settings);
+
 // RESOURCE_EXHAUSTED, with the numbers, if the device's limit or the disk has no room for it.
 absl::Status CheckRoom(const PosteriorContext& context, const CostEstimate& estimate);
 

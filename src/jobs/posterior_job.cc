@@ -1,34 +1,19 @@
 #include "src/jobs/posterior_job.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
-#include "src/engine/draw_codec.h"
 #include "src/jobs/posterior_checks.h"
 #include "src/jobs/posterior_record.h"
 #include "src/jobs/sampler_settings_record.h"
-#include "src/jobs/trace_arrays.h"
 
 namespace bif::jobs {
 namespace {
 
 // A cancelled or draining run finishes the draw in the making, if that takes no longer.
 constexpr absl::Duration kLastDrawTime = absl::Seconds(5);
-
-double Norm(absl::Span<const float> values) {
-  double sum = 0;
-  for (const float value : values) sum += static_cast<double>(value) * value;
-  return std::sqrt(sum);
-}
-
-double Mean(absl::Span<const float> values) {
-  double sum = 0;
-  for (const float value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
 
 }  // namespace
 
@@ -102,63 +87,6 @@ absl::Status PosteriorJob::StepStage() {
   return absl::OkStatus();
 }
 
-absl::Status PosteriorJob::Load() {
-  Report("loading");
-  record_.set_state(static_cast<uint32_t>(PosteriorState::kSampling));
-  record_.clear_state_reason();
-  BIF_RETURN_IF_ERROR(CommitRecord());
-  BIF_ASSIGN_OR_RETURN(sources_, context_.checkpoints.GetSources(record_.checkpoint()));
-  BIF_ASSIGN_OR_RETURN(moving_,
-                       engine::SelectParameters(sources_.info.parameters, settings_.parameters));
-  BIF_ASSIGN_OR_RETURN(train_, context_.models.GetTrainingRows(record_));
-  stage_ = Stage::kTune;
-  return absl::OkStatus();
-}
-
-absl::Status PosteriorJob::Tune() {
-  const engine::EngineInfo& info = context_.engine.info();
-  if (!record_.has_plan()) {
-    Report("tuning");
-    BIF_ASSIGN_OR_RETURN(plan_, train_.model->Tune(settings_, moving_, *train_.rows));
-    *record_.mutable_plan() = ToRecord(plan_, info);
-    record_.set_numerics(info.numerics);
-    BIF_RETURN_IF_ERROR(CommitRecord());
-  } else {
-    plan_ = FromRecord(record_.plan());
-    // Other numerics: the chains go on, but no longer bit-identically, and the record says so.
-    if (record_.numerics().find(info.numerics) == std::string::npos) {
-      record_.set_numerics(absl::StrCat(record_.numerics(), "; from draw ",
-                                        record_.draws_committed(), " on: ", info.numerics));
-    }
-  }
-  stage_ = Stage::kAnchor;
-  return absl::OkStatus();
-}
-
-absl::Status PosteriorJob::Anchor() {
-  const int64_t rows = train_.rows->rows();
-  if (values_.empty()) {
-    BIF_ASSIGN_OR_RETURN(const auto dataset,
-                         context_.store.catalog().Get<storage::pb::DatasetRecord>(
-                             storage::DatasetKey(record_.dataset())));
-    const auto extent = context_.store.catalog().Get<storage::pb::TraceExtent>(
-        storage::TraceExtentKey(record_.number(), kAnchorLossArray, dataset.number(), 0));
-    if (extent.ok()) {
-      stage_ = Stage::kStart;
-      return absl::OkStatus();
-    }
-    if (!absl::IsNotFound(extent.status())) return extent.status();
-    values_.resize(rows);
-    traced_rows_ = 0;
-  }
-  const absl::Span<const float> anchor;  // empty: w* itself
-  BIF_ASSIGN_OR_RETURN(const int64_t count,
-                       ObserveRows({anchor}, static_cast<size_t>(traced_rows_)));
-  traced_rows_ += count;
-  context_.counters.training_rows_observed += count;
-  return traced_rows_ < rows ? absl::OkStatus() : CommitAnchor();
-}
-
 absl::StatusOr<int64_t> PosteriorJob::ObserveRows(absl::Span<const absl::Span<const float>> deltas,
                                                   size_t offset) {
   // A multiple of the plan's batch, so that batches, and with them rounding, do not depend on the
@@ -176,78 +104,6 @@ absl::StatusOr<int64_t> PosteriorJob::ObserveRows(absl::Span<const absl::Span<co
   return count;
 }
 
-absl::Status PosteriorJob::CommitAnchor() {
-  for (size_t r = 0; r < values_.size(); ++r) {
-    if (std::isfinite(values_[r])) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the loss of training row ", r,
-        " is not finite at the checkpoint itself; leave the row out, or mend the weights"));
-  }
-  BIF_ASSIGN_OR_RETURN(const auto dataset, context_.store.catalog().Get<storage::pb::DatasetRecord>(
-                                               storage::DatasetKey(record_.dataset())));
-  BIF_RETURN_IF_ERROR(
-      context_.store.traces().Write({record_.number(), kAnchorLossArray, dataset.number()}, 0, 0,
-                                    static_cast<uint32_t>(values_.size()), 0, 1, values_));
-  record_.set_anchor_loss(Mean(values_));
-  storage::WriteSet writes;
-  writes.Put(storage::PosteriorKey(record_.key()), record_);
-  PutTrainingExtents(record_, dataset.number(), writes);
-  BIF_RETURN_IF_ERROR(context_.store.catalog().Commit(writes));
-  committed_ = record_;
-  values_.clear();
-  stage_ = Stage::kStart;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<engine::ChainSnapshot>> PosteriorJob::ReadSnapshots() {
-  const std::vector<uint32_t> active = ActiveChains(record_);
-  if (active.empty()) return AllDiverged();
-  if (record_.chains(static_cast<int>(active[0])).states().empty())
-    return std::vector<engine::ChainSnapshot>{};
-  std::vector<engine::ChainSnapshot> snapshots;
-  for (int c = 0; c < record_.chains_size(); ++c) {
-    // A diverged chain keeps its place in the group, so that the others' batches are what they
-    // were; it walks along as a copy of another chain, and nobody looks at it.
-    const auto& source = record_.chains(c).diverged() ? record_.chains(static_cast<int>(active[0]))
-                                                      : record_.chains(c);
-    BIF_ASSIGN_OR_RETURN(
-        storage::DrawStore::State state,
-        context_.store.draws().ReadState(record_.number(), *source.states().rbegin()));
-    snapshots.push_back({static_cast<uint32_t>(c), state.step, std::move(state.weights),
-                         std::move(state.second_moments)});
-  }
-  return snapshots;
-}
-
-absl::Status PosteriorJob::Start() {
-  BIF_ASSIGN_OR_RETURN(const std::vector<engine::ChainSnapshot> snapshots, ReadSnapshots());
-  chains_.reset();
-  BIF_ASSIGN_OR_RETURN(chains_, train_.model->StartChains(settings_, moving_, plan_, *train_.rows,
-                                                          0, settings_.chains, snapshots));
-  loss_sums_.assign(settings_.chains, 0);
-  loss_steps_ = 0;
-  if (chains_->step() < settings_.burn_in_steps) {
-    stage_ = Stage::kBurnIn;
-    return absl::OkStatus();
-  }
-  if (record_.steps_between_draws() == 0) {
-    stage_ = Stage::kPilot;
-    return absl::OkStatus();
-  }
-  const int64_t rows = train_.rows->rows();
-  const uint32_t draws = MaxSegmentDraws(
-      context_.options, rows, settings_.chains,
-      engine::EncodedDrawBytes(settings_.draw_codec, static_cast<uint64_t>(moving_.elements)));
-  const uint32_t left =
-      record_.draws_target() - std::min(record_.draws_target(), record_.draws_committed());
-  segment_ = std::make_unique<Segment>(settings_.chains, rows, std::max(1u, std::min(draws, left)));
-  segment_start_ = run_start_ = context_.clock.Now();
-  run_first_draw_ = record_.draws_committed();
-  stage_ = left > 0 ? Stage::kAdvance : Stage::kDone;
-  Report("sampling");
-  return absl::OkStatus();
-}
-
 absl::Status PosteriorJob::AdvanceChains(uint64_t wanted) {
   const auto at_once = static_cast<uint64_t>(steps_at_once_.amount());
   const uint64_t steps = std::min(wanted, at_once);
@@ -256,11 +112,9 @@ absl::Status PosteriorJob::AdvanceChains(uint64_t wanted) {
   const absl::Duration time = context_.clock.Now() - start;
   if (steps == at_once) steps_at_once_.Took(time);
   sampling_time_ += time;
-  const int64_t batch_rows = settings_.batch_order == engine::BatchOrder::kReplay
-                                 ? static_cast<int64_t>(settings_.replay_batches[0].size())
-                                 : settings_.batch_size;
-  context_.speeds.AddGradients(record_.checkpoint(),
-                               static_cast<int64_t>(steps * settings_.chains) * batch_rows, time);
+  context_.speeds.AddGradients(
+      record_.checkpoint(),
+      static_cast<int64_t>(steps * settings_.chains) * GradientRows(settings_), time);
   context_.counters.sampling_steps += steps * settings_.chains;
   for (const engine::ChainReport& report : reports) {
     if (report.diverged) MarkDiverged(report.chain, report.reason);
@@ -270,155 +124,8 @@ absl::Status PosteriorJob::AdvanceChains(uint64_t wanted) {
   return absl::OkStatus();
 }
 
-absl::Status PosteriorJob::BurnIn() {
-  if (chains_->step() == 0) Report("burn-in");
-  const uint64_t left = settings_.burn_in_steps - chains_->step();
-  BIF_RETURN_IF_ERROR(AdvanceChains(left));
-  if (ActiveChains(record_).empty()) {
-    BIF_RETURN_IF_ERROR(CommitRecord());
-    return AllDiverged();
-  }
-  if (chains_->step() < settings_.burn_in_steps) return absl::OkStatus();
-  // The states are worth a commit: a resumed run, and the one after a pilot, begin here.
-  Segment nothing(settings_.chains, 0, 0);
-  record_.set_sampling_micros(record_.sampling_micros() +
-                              absl::ToInt64Microseconds(sampling_time_));
-  sampling_time_ = absl::ZeroDuration();
-  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, nothing, *chains_, record_));
-  committed_ = record_;
-  stage_ = Stage::kStart;
-  return absl::OkStatus();
-}
-
-absl::Status PosteriorJob::RunPilot() {
-  if (pilot_ == nullptr) {
-    Report("pilot");
-    const std::vector<uint32_t> ordinals = Posteriors::TrainingOrdinals(record_);
-    std::vector<uint32_t> subset;
-    for (const uint32_t slot :
-         RandomSlots(static_cast<int64_t>(ordinals.size()), Pilot::kTracedRows)) {
-      subset.push_back(ordinals[slot]);
-    }
-    BIF_ASSIGN_OR_RETURN(const auto dataset,
-                         context_.store.catalog().Get<storage::pb::DatasetRecord>(
-                             storage::DatasetKey(record_.dataset())));
-    BIF_ASSIGN_OR_RETURN(const SampleBatch batch,
-                         context_.store.samples().Read(dataset.number(), subset));
-    BIF_ASSIGN_OR_RETURN(pilot_rows_, train_.model->Upload(batch));
-    pilot_ = std::make_unique<Pilot>(*train_.model, moving_, plan_, *train_.rows, *pilot_rows_,
-                                     settings_.chains, context_.clock);
-  }
-  if (!pilot_->done()) return pilot_->Step(*chains_);
-  const int64_t batch_rows = settings_.batch_order == engine::BatchOrder::kReplay
-                                 ? static_cast<int64_t>(settings_.replay_batches[0].size())
-                                 : settings_.batch_size;
-  BIF_ASSIGN_OR_RETURN(const attribution::ThinningChoice choice, pilot_->Choose(batch_rows));
-  record_.set_steps_between_draws(static_cast<uint32_t>(choice.steps_between_draws));
-  BIF_RETURN_IF_ERROR(CommitRecord());
-  pilot_.reset();
-  pilot_rows_.reset();
-  stage_ = Stage::kStart;  // from the end of burn-in again
-  return absl::OkStatus();
-}
-
 uint64_t PosteriorJob::StepOfDraw(uint32_t draw) const {
   return settings_.burn_in_steps + (uint64_t{draw} + 1) * record_.steps_between_draws();
-}
-
-absl::Status PosteriorJob::Advance() {
-  const uint64_t target = StepOfDraw(record_.draws_committed() + segment_->draws());
-  if (chains_->step() < target) BIF_RETURN_IF_ERROR(AdvanceChains(target - chains_->step()));
-  return chains_->step() < target ? absl::OkStatus() : EncodeDraw();
-}
-
-// The weights are quantised first, and all that follows sees them as they are stored.
-absl::Status PosteriorJob::EncodeDraw() {
-  tracing_.clear();
-  const std::vector<uint32_t> active = ActiveChains(record_);
-  deltas_.resize(active.size());
-  std::vector<float> exact(moving_.elements);
-  for (const uint32_t c : active) {
-    BIF_RETURN_IF_ERROR(chains_->ReadDelta(c, absl::MakeSpan(exact)));
-    absl::StatusOr<std::string> payload = engine::EncodeDraw(settings_.draw_codec, exact);
-    if (!payload.ok()) {
-      MarkDiverged(c, std::string(payload.status().message()));
-      continue;
-    }
-    std::vector<float>& stored = deltas_[tracing_.size()];
-    stored.resize(exact.size());
-    BIF_RETURN_IF_ERROR(engine::DecodeDraw(settings_.draw_codec, *payload, absl::MakeSpan(stored)));
-    segment_->chain(c).draws.push_back(
-        {static_cast<uint8_t>(settings_.draw_codec), exact.size(), *std::move(payload)});
-    tracing_.push_back(c);
-  }
-  deltas_.resize(tracing_.size());
-  traced_rows_ = 0;
-  stage_ = Stage::kTrace;
-  return tracing_.empty() ? FinishDraw() : absl::OkStatus();
-}
-
-absl::Status PosteriorJob::Trace() {
-  const absl::Time start = context_.clock.Now();
-  const int64_t rows = train_.rows->rows();
-  const std::vector<absl::Span<const float>> deltas(deltas_.begin(), deltas_.end());
-  BIF_ASSIGN_OR_RETURN(const int64_t count, ObserveRows(deltas, 0));
-  for (size_t i = 0; i < tracing_.size(); ++i) {
-    const absl::Span<float> row = segment_->Traces(tracing_[i], segment_->draws());
-    std::copy_n(values_.begin() + i * count, count, row.begin() + traced_rows_);
-  }
-  traced_rows_ += count;
-  const absl::Duration time = context_.clock.Now() - start;
-  sampling_time_ += time;
-  const int64_t observed = count * static_cast<int64_t>(tracing_.size());
-  context_.speeds.AddForwards(record_.checkpoint(), observed, time);
-  context_.counters.training_rows_observed += observed;
-  return traced_rows_ < rows ? absl::OkStatus() : FinishDraw();
-}
-
-// Beyond it, a chain has left the basin that it was to describe, though its numbers are finite
-// still. For classifiers ten times the loss of guessing; elsewhere there is no such scale, so only
-// what is off by orders of magnitude counts.
-double PosteriorJob::DivergenceLimit() const {
-  const double anchor = record_.anchor_loss();
-  if (sources_.program_source.loss == engine::LossKind::kCrossEntropy &&
-      sources_.info.classes > 1) {
-    return 10 * std::max(anchor, std::log(static_cast<double>(sources_.info.classes)));
-  }
-  return anchor + 1000 * (1 + std::abs(anchor));
-}
-
-absl::Status PosteriorJob::FinishDraw() {
-  for (size_t i = 0; i < tracing_.size(); ++i) {
-    const uint32_t c = tracing_[i];
-    Segment::Chain& chain = segment_->chain(c);
-    const double mean = Mean(segment_->Traces(c, segment_->draws()));
-    if (!std::isfinite(mean) || mean > DivergenceLimit()) {
-      MarkDiverged(
-          c, absl::StrCat("the mean training loss was ", mean, " after step ", chains_->step(),
-                          ", from ", record_.anchor_loss(), " at the checkpoint"));
-      chain.draws.pop_back();
-      continue;
-    }
-    chain.sampling_loss.push_back(
-        static_cast<float>(loss_sums_[c] / static_cast<double>(loss_steps_)));
-    chain.distance.push_back(static_cast<float>(Norm(deltas_[i])));
-    chain.mean_trace_loss.push_back(static_cast<float>(mean));
-  }
-  std::fill(loss_sums_.begin(), loss_sums_.end(), 0);
-  loss_steps_ = 0;
-  stage_ = Stage::kAdvance;
-  const bool all_diverged = ActiveChains(record_).empty();
-  if (!all_diverged) segment_->FinishDraw();
-  Report("sampling");
-
-  const bool reached = record_.draws_committed() + segment_->draws() >= record_.draws_target();
-  const bool full = segment_->draws() == segment_->max_draws() ||
-                    context_.clock.Now() - segment_start_ >= context_.options.segment_time;
-  if (!reached && !full && !all_diverged) return absl::OkStatus();
-  BIF_RETURN_IF_ERROR(CommitSegmentNow());
-  if (all_diverged) return AllDiverged();
-  if (reached) stage_ = Stage::kDone;
-  return absl::OkStatus();
 }
 
 absl::Status PosteriorJob::CommitSegmentNow() {
