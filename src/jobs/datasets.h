@@ -95,7 +95,8 @@ class Datasets {
   absl::StatusOr<Dataset> Create(const DatasetSpec& spec);
   absl::StatusOr<Dataset> Get(const std::string& name);
   absl::StatusOr<Page<Dataset>> List(const PageRequest& page);
-  // FAILED_PRECONDITION while a posterior was sampled on it. Traces of its samples at other posteriors go with it.
+  // FAILED_PRECONDITION while a posterior was sampled on it. Traces of its samples at other
+  // posteriors go with it.
   absl::Status Delete(const std::string& name);
 
   // Rows on their way into a dataset. Dropped before Commit, it leaves nothing behind.
@@ -144,20 +145,21 @@ class Datasets {
   // The digest over the living samples; computed once and kept in the record.
   absl::StatusOr<std::string> DigestOf(const storage::pb::DatasetRecord& dataset);
 
-  // A dataset that no listing shows (inline queries), made if it is missing. `id` is none that a user can choose: it
-  // begins with '_'. Its samples are indexed by digest.
-  absl::StatusOr<storage::pb::DatasetRecord> EnsureHidden(const std::string& id, const std::vector<TensorSpec>& columns);
+  // A dataset that no listing shows (inline queries), made if it is missing. `id` is none that a
+  // user can choose: it begins with '_'. Its samples are indexed by digest.
+  absl::StatusOr<storage::pb::DatasetRecord> EnsureHidden(const std::string& id,
+                                                          const std::vector<TensorSpec>& columns);
   // Appends to a hidden dataset; gives the first new ordinal.
   absl::StatusOr<uint32_t> AppendHidden(const std::string& id, const SampleBatch& rows,
                                         const std::vector<std::string>& ids);
 
  private:
-  // What an append or import goes through: the lock, the record, `write` (which stores rows from record.rows() on and
-  // gives their number), and one commit.
-  using WriteRows =
-      std::function<absl::StatusOr<int64_t>(const storage::pb::DatasetRecord& record, storage::WriteSet& writes)>;
-  absl::StatusOr<AppendResult> Grow(const RequestId& request, const Digest& body, const std::string& id,
-                                    const WriteRows& write);
+  // What an append or import goes through: the lock, the record, `write` (which stores rows from
+  // record.rows() on and gives their number), and one commit.
+  using WriteRows = std::function<absl::StatusOr<int64_t>(const storage::pb::DatasetRecord& record,
+                                                          storage::WriteSet& writes)>;
+  absl::StatusOr<AppendResult> Grow(const RequestId& request, const Digest& body,
+                                    const std::string& id, const WriteRows& write);
   absl::StatusOr<storage::pb::DatasetRecord> RecordById(const std::string& id);
   absl::StatusOr<Dataset> View(const storage::pb::DatasetRecord& record);
   absl::Mutex& LockOf(uint32_t dataset_number);
