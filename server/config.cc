@@ -52,7 +52,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.add_option("--threads", config.threads, "threads of the device; 0: one a core")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
-  app.add_option("--allow-root,--import-root", config.allowed_roots,
+  app.add_option("--allow-root", config.allowed_roots,
                  "a folder whose files callers may name; repeatable")
       ->check(CLI::ExistingDirectory);
   app.add_option("--memory-mib", config.memory_mib, "memory for caches")

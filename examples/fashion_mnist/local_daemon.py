@@ -17,7 +17,7 @@ class LocalDaemon:
         self._bifd = binaries / "bifd"
         self._bifctl = binaries / "bifctl"
         self._flags = [f"--data={data}", "--listen=127.0.0.1:0", *extra_flags]
-        self._flags += [f"--import-root={root}" for root in read_roots]
+        self._flags += [f"--allow-root={root}" for root in read_roots]
         self._port_file = pathlib.Path(f"{data}.port")
         self._log_path = pathlib.Path(f"{data}.log")
 

@@ -12,7 +12,7 @@ absl::Status NotAllowed(std::string_view field, const std::string& path) {
   return WithReason(absl::PermissionDeniedError(absl::StrCat(
                         std::string(field), ": ", path,
                         " lies below none of the directories that the daemon may read from "
-                        "(its option allowed_roots)")),
+                        "(bifd's option --allow-root)")),
                     "PATH_NOT_ALLOWED");
 }
 

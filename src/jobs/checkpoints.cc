@@ -3,7 +3,9 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "src/base/digest.h"
 #include "src/base/status.h"
 #include "src/jobs/checkpoint_records.h"
@@ -24,6 +26,15 @@ absl::Status StillNeeded(const std::string& name, const std::string& by) {
   return WithReason(absl::FailedPreconditionError(
                         absl::StrCat(name, " is needed by ", by, "; delete that first")),
                     "STILL_NEEDED");
+}
+
+// The engine names the file it reads, which is the daemon's own temporary copy: a name that tells
+// the caller nothing.
+absl::Status WithoutPath(const absl::Status& status, const std::string& path) {
+  absl::Status without(status.code(), absl::StrReplaceAll(status.message(), {{path, "the file"}}));
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { without.SetPayload(url, payload); });
+  return without;
 }
 
 }  // namespace
@@ -82,8 +93,9 @@ absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec,
 absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec,
                                                    std::unique_ptr<Upload> file) {
   const std::string& file_path = file->writer_->temporary_path();
-  BIF_ASSIGN_OR_RETURN(const engine::ProgramInfo info,
-                       engine_.InspectProgram(SourceOf(spec, file_path)));
+  absl::StatusOr<engine::ProgramInfo> inspected = engine_.InspectProgram(SourceOf(spec, file_path));
+  if (!inspected.ok()) return WithoutPath(inspected.status(), file_path);
+  const engine::ProgramInfo& info = *inspected;
   // Only now does the blob get its name; from here to the commit nobody may delete it.
   absl::MutexLock lock(&reference_mutex_);
   BIF_ASSIGN_OR_RETURN(const std::string blob, file->writer_->Finish());
@@ -165,15 +177,18 @@ absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
                                                storage::ProgramKey(program_digest)));
   engine::WeightsSource weights;
   if (file != nullptr) weights.safetensors_paths.push_back(file->writer_->temporary_path());
-  BIF_ASSIGN_OR_RETURN(
-      const std::string weights_digest,
-      engine_.InspectWeights(SourceOf(program, store_.blobs().PathOf(program.blob())), weights));
+  const absl::StatusOr<std::string> weights_digest =
+      engine_.InspectWeights(SourceOf(program, store_.blobs().PathOf(program.blob())), weights);
+  if (!weights_digest.ok()) {
+    return file == nullptr ? weights_digest.status()
+                           : WithoutPath(weights_digest.status(), file->writer_->temporary_path());
+  }
 
   // From here to the commit the program stays, if it is there still.
   absl::MutexLock lock(&reference_mutex_);
   BIF_RETURN_IF_ERROR(
       catalog.Get<storage::pb::ProgramRecord>(storage::ProgramKey(program_digest)).status());
-  const std::string digest = ToHex(CheckpointDigest(program_digest, weights_digest));
+  const std::string digest = ToHex(CheckpointDigest(program_digest, *weights_digest));
   const Digest body = Sha256Of(absl::StrCat("checkpoint ", digest, " ", spec.display_name));
   BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(spec.request, body));
   auto known = catalog.Get<storage::pb::CheckpointRecord>(storage::CheckpointKey(digest));
