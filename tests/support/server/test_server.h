@@ -5,6 +5,7 @@
 // Confined to the test's thread unless a method says otherwise.
 #pragma once
 
+#include <iosfwd>
 #include <memory>
 #include <string>
 
