@@ -24,7 +24,23 @@
 namespace bif::engine {
 
 // The numbers are stored on disk and equal those of bif.v1.
-enum class LossKind : uint8_t { kCrossEntropy = 1, kSquaredError = 2, kProgramLosses = 3 };
+enum class LossKind : uint8_t {
+  kCrossEntropy = 1,
+  kSquaredError = 2,
+  kProgramLosses = 3,
+  kNextToken = 4,  // logits [batch, tokens, vocabulary]; the loss of token p comes from row p - 1
+};
+
+// How a sequence's loss comes from those of its tokens. Masked and padded tokens count in neither.
+enum class TokenReduction : uint8_t { kMean = 1, kSum = 2 };
+
+// With kNextToken.
+struct SequenceSpec {
+  TokenReduction reduction = TokenReduction::kMean;
+  std::string mask_column;  // as long as the tokens; a token counts where it is not 0. Empty: all do
+  int64_t max_tokens = 0;   // longer sequences are cut to so many; 0: never
+  friend bool operator==(const SequenceSpec&, const SequenceSpec&) = default;
+};
 
 // One user input of the program: value = column * scale[channel] + shift[channel] as fp32, channel
 // being the sample's first dimension. Empty scale and shift pass the column through (integers stay
@@ -40,8 +56,9 @@ struct InputBinding {
 struct ProgramSource {
   std::string path;  // a .pt2 archive
   LossKind loss = LossKind::kCrossEntropy;
-  std::string target_column;  // unused with kProgramLosses
+  std::string target_column;  // labels, targets or tokens; unused with kProgramLosses
   std::vector<InputBinding> inputs;
+  SequenceSpec sequence;
 };
 
 // Where weights come from: safetensors files by path, or, if there are none, the program's own
@@ -62,6 +79,7 @@ struct ProgramInfo {
                                     // dtype kUnspecified takes any that can be converted
   std::vector<ParameterInfo> parameters;  // trainable ones, in the program's order
   int64_t classes = 0;  // size of the logits' last dimension; 0 if there are no logits
+  bool sequences = false;  // the loss is one of tokens: kTokenLosses and positions mean something
   int64_t nodes = 0;
 };
 
@@ -82,10 +100,27 @@ absl::StatusOr<MovingSet> SelectParameters(const std::vector<ParameterInfo>& par
                                            const ParameterFilter& filter);
 
 // What is recorded of a sample at a draw. The numbers are stored on disk and equal those of bif.v1.
-enum class ObservableKind : uint8_t { kLoss = 1, kCorrectProbability = 2, kMargin = 3, kLogit = 4 };
+enum class ObservableKind : uint8_t {
+  kLoss = 1,
+  kCorrectProbability = 2,
+  kMargin = 3,
+  kLogit = 4,
+  kLogitDifference = 5,   // logit_index minus other_logit_index
+  kSpanLoss = 6,          // of the tokens [span_begin, span_end), reduced as SequenceSpec says
+  kTokenProbability = 7,  // of the token at `position`
+  // Not in the API: the losses of all tokens from position 1 on, ResidentRows::token_losses(row)
+  // numbers a row. A masked token's is exactly 0.
+  kTokenLosses = 100,
+};
+// Positions count a sequence's tokens from 0. The token at 0 is predicted by nothing.
 struct Observable {
   ObservableKind kind = ObservableKind::kLoss;
-  uint32_t logit_index = 0;  // with kLogit
+  uint32_t logit_index = 0;        // with kLogit and kLogitDifference
+  uint32_t other_logit_index = 0;  // with kLogitDifference
+  uint32_t span_begin = 0;         // with kSpanLoss
+  uint32_t span_end = 0;           // with kSpanLoss; 0: the end
+  uint32_t position = 0;  // with kTokenProbability, and with logits of sequences: the token that
+                          // they predict
   friend bool operator==(const Observable&, const Observable&) = default;
 };
 
@@ -94,6 +129,10 @@ struct Observable {
 struct ExecutionPlan {
   bool batched_chains = false;     // gradients of all chains in one batched call, or one by one
   int64_t trace_batch_rows = 256;  // rows a forward call when traces are evaluated
+  int64_t step_batch_rows = 0;     // rows a forward and backward call; 0: the whole batch at once
+  bool plain_attention = false;    // batched products instead of the fused kernel
+  ComputeType compute = ComputeType::kFp32;
+  std::string compute_reason;      // why that is not what the settings ask for; else empty
   std::string ToString() const;
 };
 
@@ -102,6 +141,9 @@ class ResidentRows {
  public:
   virtual ~ResidentRows() = default;
   virtual int64_t rows() const = 0;
+  // Numbers that kTokenLosses gives for a row: its tokens, after truncation, less one. 0 where rows
+  // are no sequences.
+  virtual int64_t token_losses(int64_t row) const = 0;
 };
 
 // Everything that a chain needs to go on bit-identically: randomness is counter based, so no
@@ -158,7 +200,8 @@ class Model {
                                              const MovingSet& moving,
                                              const ResidentRows& train) = 0;
 
-  // values[d * row_count + r] = the observable of row first_row + r at w* + deltas[d].
+  // values[d * row_count + r] = the observable of row first_row + r at w* + deltas[d]. With
+  // kTokenLosses a row gives token_losses(row) numbers, one row after the other.
   // Each delta has moving.elements numbers; an empty one stands for w*. Several deltas may be
   // evaluated in one batched call.
   virtual absl::Status Observe(const MovingSet& moving,

@@ -14,11 +14,15 @@ enum class Algorithm : uint8_t { kSgld = 1, kRmspropSgld = 2 };
 enum class BatchOrder : uint8_t { kShuffledEpochs = 1, kWithReplacement = 2, kReplay = 3 };
 enum class DrawCodec : uint8_t { kInt8Block = 1, kInt4Block = 2, kBf16 = 3, kFp32 = 4 };
 
+enum class RandomStreams : uint8_t { kPhilox = 1, kDevinterp = 2 };
+enum class ComputeType : uint8_t { kFp32 = 1, kBf16 = 2 };
+
 // Globs on parameter names: selected if one of `include` matches (empty: all) and none of
-// `exclude`.
+// `exclude`. Presets are names for such globs (parameter_presets.h), selected beside `include`.
 struct ParameterFilter {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+  std::vector<std::string> presets;
 };
 
 struct SamplerSettings {
@@ -42,6 +46,8 @@ struct SamplerSettings {
       replay_batches;  // positions in the training rows; step t uses t mod size
   ParameterFilter parameters;
   DrawCodec draw_codec = DrawCodec::kInt8Block;
+  RandomStreams random_streams = RandomStreams::kPhilox;
+  ComputeType compute = ComputeType::kFp32;
 };
 
 }  // namespace bif::engine

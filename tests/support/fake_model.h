@@ -14,6 +14,7 @@ namespace bif::testing {
 // Training rows or queries in host memory.
 struct FakeData : engine::ResidentRows {
   int64_t rows() const override { return static_cast<int64_t>(targets.size()); }
+  int64_t token_losses(int64_t) const override { return 0; }
   int64_t dimensions = 0;
   std::vector<float> features;  // [rows, dimensions]
   std::vector<double> targets;  // numbers, or labels

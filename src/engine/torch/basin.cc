@@ -37,6 +37,7 @@ absl::StatusOr<Basin> Basin::Around(const LoadedProgram& model, const TorchRows&
   const double rise = static_cast<double>(moving_elements) / (2 * nbeta);
   switch (model.source.loss) {
     case LossKind::kCrossEntropy:
+    case LossKind::kNextToken:
       basin.bound_ =
           kFactor *
           std::max(at_anchor, std::log(static_cast<double>(model.program->info().classes)));

@@ -65,6 +65,8 @@ at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tenso
     }
     case LossKind::kProgramLosses:
       return MeanOfRest(output);
+    case LossKind::kNextToken:
+      break;
   }
   TORCH_CHECK(false, "unknown loss");
 }
@@ -94,6 +96,8 @@ absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& o
       return FieldError("observable.logit_index",
                         absl::StrCat("must be below the number of classes, ", classes, ", is ",
                                      observable.logit_index));
+    default:
+      break;
   }
   return FieldError("observable.kind", "must be LOSS, CORRECT_PROBABILITY, MARGIN or LOGIT");
 }
@@ -109,6 +113,8 @@ at::Tensor ObservableValues(LossKind loss, const Observable& observable, const a
       return MeanOfRest(Margin(output, target));
     case ObservableKind::kLogit:
       return MeanOfRest(output.select(-1, observable.logit_index));
+    default:
+      break;
   }
   TORCH_CHECK(false, "unknown observable");
 }

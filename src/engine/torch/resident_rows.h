@@ -34,6 +34,7 @@ class TorchRows final : public ResidentRows {
                                                            c10::Device device);
 
   int64_t rows() const override { return rows_; }
+  int64_t token_losses(int64_t) const override { return 0; }
 
   // Rows [first, first + count), and rows by position. May throw c10::Error.
   DeviceBatch Slice(int64_t first, int64_t count) const;
