@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 // Two versions of each loop, picked when the program is loaded. The pick runs before a sanitizer is
 // ready, so sanitized builds have one version.
@@ -115,6 +116,40 @@ BIF_MULTIVERSION void BlockProducts(const BlockPlan& plan, const float* x, const
       sum += u * v;
     }
     products[b] = Total(sum);
+  }
+}
+
+BIF_MULTIVERSION void TileProducts(const BlockPlan& plan, const float* const x[kTileRows],
+                                   const float* const y[kTileColumns], float* products) {
+  // Named sums, so that they stay in registers: eight of them, and six for what is loaded.
+  static_assert(kTileRows == 4 && kTileColumns == 2);
+  const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
+  int64_t at = 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t end = b + 1 < blocks ? plan.blocks[b + 1].packed : plan.packed_length;
+    Lanes s00 = {}, s01 = {}, s10 = {}, s11 = {}, s20 = {}, s21 = {}, s30 = {}, s31 = {};
+    for (; at < end; at += kLanes) {
+      Lanes u, v, w;
+      Load(y[0] + at, v);
+      Load(y[1] + at, w);
+      Load(x[0] + at, u);
+      s00 += u * v;
+      s01 += u * w;
+      Load(x[1] + at, u);
+      s10 += u * v;
+      s11 += u * w;
+      Load(x[2] + at, u);
+      s20 += u * v;
+      s21 += u * w;
+      Load(x[3] + at, u);
+      s30 += u * v;
+      s31 += u * w;
+    }
+    float* to = products + b;
+    for (const Lanes* sum : {&s00, &s01, &s10, &s11, &s20, &s21, &s30, &s31}) {
+      *to = Total(*sum);
+      to += blocks;
+    }
   }
 }
 

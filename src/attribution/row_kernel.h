@@ -26,4 +26,11 @@ void CentreAndPack(const BlockPlan& plan, const float* series, const float* mean
 // products[b] = sum over block b of x * y, both packed.
 void BlockProducts(const BlockPlan& plan, const float* x, const float* y, float* products);
 
+// The same for every pair of a few x and a few y, which are read once for all of them:
+// products[(i * kTileColumns + j) * blocks + b], the same bits as BlockProducts gives.
+inline constexpr int64_t kTileRows = 4;
+inline constexpr int64_t kTileColumns = 2;
+void TileProducts(const BlockPlan& plan, const float* const x[kTileRows],
+                  const float* const y[kTileColumns], float* products);
+
 }  // namespace bif::attribution

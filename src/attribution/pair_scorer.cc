@@ -1,0 +1,136 @@
+#include "src/attribution/pair_scorer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "src/attribution/row_kernel.h"
+#include "src/attribution/student_t.h"
+
+namespace bif::attribution {
+namespace {
+
+constexpr int64_t kLongestFp32Sum =
+    1024;  // draws; keeps rounding far below 1e-5 where no block cuts a chain
+
+TraceLayout LongBlocks(TraceLayout layout) {
+  layout.block_draws = std::clamp<int64_t>(layout.draws, 1, kLongestFp32Sum);
+  return layout;
+}
+
+}  // namespace
+
+PairScorer::PairScorer(const TraceLayout& layout, Estimator estimator, Centring centring,
+                       bool standard_errors)
+    : layout_(layout),
+      estimator_(estimator),
+      centring_(centring),
+      standard_errors_(standard_errors),
+      plan_(MakePlan(standard_errors ? layout : LongBlocks(layout), centring)),
+      jackknife_(plan_),
+      t_quantile_(standard_errors && blocks() > 1
+                      ? StudentTQuantile(0.975, static_cast<double>(blocks() - 1))
+                      : 0) {}
+
+absl::StatusOr<PairScorer> PairScorer::Create(const TraceLayout& layout, Estimator estimator,
+                                              Centring centring, bool standard_errors) {
+  const int64_t in_a_mean = centring == Centring::kPooled ? layout.values() : layout.draws;
+  if (layout.chains < 1 || in_a_mean < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a covariance needs at least 2 draws; there are ", layout.chains, " chains of ",
+        layout.draws, " draws. Sample more draws, or wait until they are there"));
+  }
+  return PairScorer(layout, estimator, centring, standard_errors);
+}
+
+CentredTrace PairScorer::NewTrace() const {
+  CentredTrace trace;
+  if (centring_ == Centring::kChainMean) trace.averages.resize(layout_.draws);
+  trace.means.resize(plan_.groups);
+  trace.packed.resize(plan_.packed_length);
+  trace.sums.resize(plan_.blocks.size());
+  trace.squares.resize(plan_.blocks.size());
+  trace.variances.resize(plan_.blocks.size() + 1);
+  return trace;
+}
+
+PairScorer::Scratch PairScorer::NewScratch() const {
+  return {std::vector<float>(plan_.blocks.size()), std::vector<double>(plan_.blocks.size() + 1)};
+}
+
+void PairScorer::Load(const float* trace, CentredTrace& centred) const {
+  if (centring_ == Centring::kChainMean) {
+    AverageChains(trace, layout_.chains, layout_.draws, centred.averages.data());
+    trace = centred.averages.data();
+  }
+  for (int64_t g = 0; g < plan_.groups; ++g) {
+    centred.means[g] =
+        static_cast<float>(SumInDouble(trace + g * plan_.group_size, plan_.group_size) /
+                           static_cast<double>(plan_.group_size));
+  }
+  CentreAndPack(plan_, trace, centred.means.data(), centred.packed.data(), centred.sums.data(),
+                centred.squares.data());
+  FinishSums(centred);
+}
+
+void PairScorer::LoadSum(absl::Span<const CentredTrace> traces, CentredTrace& sum) const {
+  std::vector<double> packed(sum.packed.size());
+  std::vector<double> sums(sum.sums.size());
+  for (const CentredTrace& trace : traces) {
+    if (trace.constant) continue;
+    for (size_t i = 0; i < packed.size(); ++i) packed[i] += static_cast<double>(trace.packed[i]);
+    for (size_t b = 0; b < sums.size(); ++b) sums[b] += static_cast<double>(trace.sums[b]);
+  }
+  std::transform(packed.begin(), packed.end(), sum.packed.begin(),
+                 [](double v) { return static_cast<float>(v); });
+  std::transform(sums.begin(), sums.end(), sum.sums.begin(),
+                 [](double v) { return static_cast<float>(v); });
+  BlockProducts(plan_, sum.packed.data(), sum.packed.data(), sum.squares.data());
+  FinishSums(sum);
+}
+
+void PairScorer::FinishSums(CentredTrace& centred) const {
+  // The mean of equal floats is that float, exactly, so a trace without variance has squares of
+  // exactly 0.
+  double squares = 0;
+  for (float s : centred.squares) squares += static_cast<double>(s);
+  centred.constant = squares == 0 || !std::isfinite(squares);
+  if (IsCorrelation(estimator_)) {
+    jackknife_.Covariances(centred.squares, centred.sums, centred.sums,
+                           absl::MakeSpan(centred.variances));
+  }
+}
+
+ScoreValue PairScorer::Score(const CentredTrace& x, const CentredTrace& y, Scratch& scratch) const {
+  if (x.constant || y.constant) return {0, 0, true};
+  BlockProducts(plan_, x.packed.data(), y.packed.data(), scratch.products.data());
+  return ScoreProducts(x, y, scratch.products, scratch);
+}
+
+ScoreValue PairScorer::ScoreProducts(const CentredTrace& x, const CentredTrace& y,
+                                     absl::Span<const float> products, Scratch& scratch) const {
+  if (x.constant || y.constant) return {0, 0, true};
+  std::vector<double>& cov = scratch.cov;
+  jackknife_.Covariances(products, x.sums, y.sums, absl::MakeSpan(cov));
+  if (IsCorrelation(estimator_)) {
+    for (size_t i = 0; i < cov.size(); ++i) {
+      const double variances = x.variances[i] * y.variances[i];
+      cov[i] = variances > 0 ? std::clamp(cov[i] / std::sqrt(variances), -1.0, 1.0) : 0;
+    }
+  }
+  Estimate estimate{cov[0], 0};
+  if (standard_errors_) estimate = jackknife_.Summarise(cov);
+  if (!std::isfinite(estimate.value)) return {0, 0, true};
+  return {static_cast<float>(IsNegated(estimator_) ? -estimate.value : estimate.value),
+          static_cast<float>(estimate.standard_error), false};
+}
+
+ScoreValue PairScorer::Variance(const CentredTrace& x, Scratch& scratch) const {
+  if (x.constant) return {0, 0, true};
+  jackknife_.Covariances(x.squares, x.sums, x.sums, absl::MakeSpan(scratch.cov));
+  const Estimate estimate = jackknife_.Summarise(scratch.cov);
+  return {static_cast<float>(std::max(0.0, estimate.value)),
+          static_cast<float>(estimate.standard_error), false};
+}
+
+}  // namespace bif::attribution
