@@ -27,18 +27,8 @@ absl::StatusOr<at::Tensor> Observed(const LoadedProgram& model,
 }
 
 void CopyToHost(const at::Tensor& from, float* to) {
-  at::Tensor host = at::from_blob(to, from.sizes(), at::kFloat);
-  host.copy_(from);
-}
-
-// row = anchor + delta, in the moving ranges. An empty delta stands for w*.
-void SetRow(const WeightLayout& layout, const at::Tensor& anchor_row, absl::Span<const float> delta,
-            at::Tensor row) {
-  if (delta.empty()) {
-    row.copy_(anchor_row);
-  } else {
-    layout.SetSum(anchor_row, delta, row);
-  }
+  const at::Tensor host = from.to(at::kCPU, at::kFloat).contiguous();
+  std::copy_n(host.const_data_ptr<float>(), host.numel(), to);
 }
 
 // Some draws in one call. rows_of_weights: [draws, row_elements].
@@ -84,15 +74,14 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
                            int64_t first, int64_t count, const Observable& observable,
                            int64_t batch_rows, bool batched, absl::Span<float> values) {
-  const at::Tensor anchor_row = layout.Row(model.anchor);
   const auto draws = static_cast<int64_t>(deltas.size());
   const int64_t in_cache = std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
   const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
-  const at::Tensor weights = at::empty({at_once, layout.row_elements}, anchor_row.options());
+  const at::Tensor weights = at::empty({at_once, layout.row_elements}, model.anchor[0].options());
   for (int64_t d = 0; d < draws; d += at_once) {
     const int64_t group = std::min(at_once, draws - d);
     for (int64_t i = 0; i < group; ++i)
-      SetRow(layout, anchor_row, deltas[static_cast<size_t>(d + i)], weights[i]);
+      layout.SetSum(model.anchor, deltas[static_cast<size_t>(d + i)], weights[i]);
     const absl::Span<float> out = values.subspan(static_cast<size_t>(d * count));
     if (batched) {
       BIF_RETURN_IF_ERROR(EvaluateBatched(model, layout, weights.narrow(0, 0, group),

@@ -84,13 +84,17 @@ void WeightLayout::Scatter(absl::Span<const float> dense, const at::Tensor& row)
   }
 }
 
-void WeightLayout::SetSum(const at::Tensor& anchor_row, absl::Span<const float> dense,
+void WeightLayout::SetSum(absl::Span<const at::Tensor> anchor, absl::Span<const float> dense,
                           const at::Tensor& row) const {
   for (const WeightRange& range : ranges) {
-    const at::Tensor host = HostTensor(dense.data() + range.delta_begin, range.elements);
     at::Tensor sum = row.narrow(0, range.row_offset, range.elements);
-    at::add_out(sum, anchor_row.narrow(0, range.row_offset, range.elements),
-                row.is_cpu() ? host : host.to(row.device()));
+    const at::Tensor from = anchor[range.parameter].view({range.elements});
+    if (dense.empty()) {
+      sum.copy_(from);
+    } else {
+      const at::Tensor host = HostTensor(dense.data() + range.delta_begin, range.elements);
+      at::add_out(sum, from, row.is_cpu() ? host : host.to(row.device()));
+    }
   }
 }
 

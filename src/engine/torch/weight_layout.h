@@ -48,8 +48,9 @@ struct WeightLayout {
   // Between a delta-ordered vector on the host and a row; `row` may be on any device.
   void Gather(const at::Tensor& row, absl::Span<float> dense) const;
   void Scatter(absl::Span<const float> dense, const at::Tensor& row) const;
-  // row = anchor_row + dense, but for the padding.
-  void SetSum(const at::Tensor& anchor_row, absl::Span<const float> dense,
+  // row = the moving parameters of `anchor` + dense; an empty `dense` stands for zeros. Padding is
+  // left as it is.
+  void SetSum(absl::Span<const at::Tensor> anchor, absl::Span<const float> dense,
               const at::Tensor& row) const;
 };
 
