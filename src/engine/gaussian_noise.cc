@@ -7,23 +7,10 @@
 
 #include "src/engine/kernel_clones.h"
 #include "src/engine/philox_words.h"
+#include "src/engine/vector_math.h"
 
 namespace bif::engine {
 namespace {
-
-// ln x for x in [2^-32, 1]. x = m 2^e with m in [sqrt(1/2), sqrt(2)), and with s = (m-1)/(m+1), by
-// the series of artanh, ln m = 2 (s + s^3/3 + s^5/5 + s^7/7 + s^9/9 + ...). |s| < 0.1716, so what
-// is left out is below 2e-9 of ln m.
-BIF_ALWAYS_INLINE float NaturalLog(float x) {
-  constexpr uint32_t kSqrtHalf = 0x3F3504F3;  // the bits of sqrt(1/2)
-  const uint32_t bits = std::bit_cast<uint32_t>(x);
-  const int32_t e = static_cast<int32_t>(bits - kSqrtHalf) >> 23;
-  const float m = std::bit_cast<float>(bits - (static_cast<uint32_t>(e) << 23));
-  const float s = (m - 1.0f) / (m + 1.0f);
-  const float z = s * s;
-  const float tail = ((z * (2.0f / 9) + 2.0f / 7) * z + 2.0f / 5) * z + 2.0f / 3;
-  return static_cast<float>(e) * 0.693147180559945f + (s * 2.0f + s * (z * tail));
-}
 
 // The radius sqrt(-2 ln u) for u = (k + 1/2) 2^-31, k = the upper 31 bits: at most 6.66, and 0
 // where u rounds to 1.

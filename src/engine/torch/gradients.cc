@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <numeric>
+
 #include "src/base/status.h"
 #include "src/engine/torch/losses.h"
 #include "src/engine/torch/vmap.h"
@@ -10,12 +12,33 @@
 namespace bif::engine {
 namespace {
 
-absl::StatusOr<at::Tensor> MeanBatchLoss(const LoadedProgram& model,
-                                         absl::Span<const at::Tensor> parameters,
-                                         const DeviceBatch& batch, int64_t rows, bool batched) {
+// What a backward pass starts from.
+struct Root {
+  at::Tensor value;     // a number, or the program's output
+  at::Tensor gradient;  // in `value`; undefined: 1
+  at::Tensor losses;    // [chains], or [rows] of the only chain
+};
+
+absl::StatusOr<at::Tensor> Output(const LoadedProgram& model,
+                                  absl::Span<const at::Tensor> parameters, const DeviceBatch& batch,
+                                  int64_t rows) {
   BIF_ASSIGN_OR_RETURN(const at::Tensor output, model.program->Run(parameters, batch.inputs));
   BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
-  return BatchLoss(model.source.loss, output, batch.target, batched);
+  return output;
+}
+
+absl::StatusOr<Root> RootOfOneChain(const LoadedProgram& model, const WeightLayout& layout,
+                                    const std::vector<at::Tensor>& leaves, const DeviceBatch& batch,
+                                    int64_t rows) {
+  std::vector<at::Tensor> parameters(model.anchor);
+  for (size_t r = 0; r < leaves.size(); ++r) parameters[layout.ranges[r].parameter] = leaves[r];
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
+  if (HasKernel(model.source.loss, output)) {
+    const LossesAndGradient found = CrossEntropyOf(output, batch.target, /*with_gradient=*/true);
+    return Root{output, found.gradient, found.losses};
+  }
+  const at::Tensor loss = BatchLoss(model.source.loss, output, batch.target, /*batched=*/false);
+  return Root{loss, {}, loss};
 }
 
 // [chains * rows, ...] as [chains, rows, ...].
@@ -35,8 +58,29 @@ absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const Weigh
   for (const at::Tensor& input : all.inputs)
     batch.inputs.push_back(vmap.Wrap(ByChain(input, chains)));
   if (all.target.defined()) batch.target = vmap.Wrap(ByChain(all.target, chains));
-  BIF_ASSIGN_OR_RETURN(const at::Tensor loss, MeanBatchLoss(model, parameters, batch, rows, true));
-  return vmap.Unwrap(loss);
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
+  return vmap.Unwrap(BatchLoss(model.source.loss, output, batch.target, /*batched=*/true));
+}
+
+// The gradient of the sum over chains holds each chain's own gradient.
+absl::StatusOr<Root> RootOfAllChains(const LoadedProgram& model, const WeightLayout& layout,
+                                     const std::vector<at::Tensor>& leaves, const DeviceBatch& all,
+                                     int64_t chains, int64_t rows) {
+  BIF_ASSIGN_OR_RETURN(const at::Tensor losses,
+                       BatchedLosses(model, layout, leaves, all, chains, rows));
+  return Root{losses.sum(), {}, losses};
+}
+
+// The mean loss of each chain. `losses` has as many of every chain.
+std::vector<double> Means(const at::Tensor& losses, int64_t chains) {
+  const at::Tensor host = losses.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t each = host.numel() / chains;
+  std::vector<double> means;
+  for (int64_t chain = 0; chain < chains; ++chain) {
+    const float* first = host.const_data_ptr<float>() + chain * each;
+    means.push_back(std::accumulate(first, first + each, 0.0) / static_cast<double>(each));
+  }
+  return means;
 }
 
 }  // namespace
@@ -58,27 +102,16 @@ absl::StatusOr<BatchGradients> GradientSource::At(const TorchRows& train,
     return train.Gather(positions);
   }();
   const at::AutoGradMode record(true);
-  at::Tensor losses;
-  if (chains_ == 1) {
-    std::vector<at::Tensor> parameters(model_.anchor);
-    for (size_t r = 0; r < leaves_.size(); ++r)
-      parameters[layout_.ranges[r].parameter] = leaves_[r];
-    BIF_ASSIGN_OR_RETURN(losses, MeanBatchLoss(model_, parameters, batch, rows, false));
-  } else {
-    BIF_ASSIGN_OR_RETURN(losses, BatchedLosses(model_, layout_, leaves_, batch, chains_, rows));
-  }
-  // The gradient of the sum over chains holds each chain's own gradient.
+  BIF_ASSIGN_OR_RETURN(const Root root,
+                       chains_ == 1
+                           ? RootOfOneChain(model_, layout_, leaves_, batch, rows)
+                           : RootOfAllChains(model_, layout_, leaves_, batch, chains_, rows));
   const std::vector<at::Tensor> found =
-      torch::autograd::grad({chains_ == 1 ? losses : losses.sum()}, leaves_, {}, std::nullopt,
+      torch::autograd::grad({root.value}, leaves_, {root.gradient}, std::nullopt,
                             /*create_graph=*/false, /*allow_unused=*/true);
   const at::NoGradGuard no_grad;
   BatchGradients result;
-  if (chains_ == 1) {
-    result.losses = {losses.item<double>()};
-  } else {
-    const at::Tensor host = losses.detach().to(at::kCPU, at::kDouble).contiguous();
-    result.losses.assign(host.const_data_ptr<double>(), host.const_data_ptr<double>() + chains_);
-  }
+  result.losses = Means(root.losses, chains_);
   for (size_t r = 0; r < found.size(); ++r) {
     const at::Tensor gradient = found[r].defined() ? found[r] : at::zeros_like(leaves_[r]);
     result.gradients.push_back(

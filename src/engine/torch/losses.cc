@@ -1,15 +1,21 @@
 #include "src/engine/torch/losses.h"
 
 #include <ATen/ATen.h>
+#include <ATen/functorch/BatchedTensorImpl.h>
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/engine/cross_entropy.h"
+#include "src/engine/torch/parallel.h"
 
 namespace bif::engine {
 namespace {
+
+constexpr int64_t kGrain = 16384;  // logits of one task: about 15 microseconds
 
 std::string Shape(const at::Tensor& tensor) {
   std::ostringstream out;
@@ -79,6 +85,36 @@ at::Tensor BatchLoss(LossKind loss, const at::Tensor& output, const at::Tensor& 
   return SampleLosses(loss, output, target).mean();
 }
 
+bool HasKernel(LossKind loss, const at::Tensor& output) {
+  return loss == LossKind::kCrossEntropy && !at::functorch::isBatchedTensor(output) &&
+         output.is_cpu() && output.scalar_type() == at::kFloat && output.dim() == 2 &&
+         output.is_contiguous() && output.size(1) <= kMostClasses;
+}
+
+LossesAndGradient CrossEntropyOf(const at::Tensor& output, const at::Tensor& labels,
+                                 bool with_gradient) {
+  const at::NoGradGuard no_grad;
+  const int64_t rows = output.size(0), classes = output.size(1);
+  LossesAndGradient found;
+  found.losses = at::empty({rows}, at::kFloat);
+  if (with_gradient) found.gradient = at::empty({rows, classes}, at::kFloat);
+  const float* logits = output.const_data_ptr<float>();
+  const int64_t* label = labels.const_data_ptr<int64_t>();
+  float* loss = found.losses.mutable_data_ptr<float>();
+  float* gradient = with_gradient ? found.gradient.mutable_data_ptr<float>() : nullptr;
+  const bool in_range = std::all_of(label, label + rows,
+                                    [&](int64_t index) { return index >= 0 && index < classes; });
+  TORCH_CHECK_INDEX(in_range, "a label is not below ", classes, ", the classes of the output");
+  ParallelFor(0, rows, 1 + kGrain / classes, [&](int64_t begin, int64_t end) {
+    const auto count = static_cast<size_t>(end - begin);
+    const auto elements = with_gradient ? count * static_cast<size_t>(classes) : 0;
+    CrossEntropy(logits + begin * classes, classes, absl::MakeSpan(label + begin, count),
+                 1.0f / static_cast<float>(rows), absl::MakeSpan(loss + begin, count),
+                 absl::MakeSpan(gradient + (with_gradient ? begin * classes : 0), elements));
+  });
+  return found;
+}
+
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable) {
   switch (observable.kind) {
     case ObservableKind::kLoss:
@@ -106,7 +142,8 @@ at::Tensor ObservableValues(LossKind loss, const Observable& observable, const a
                             const at::Tensor& target) {
   switch (observable.kind) {
     case ObservableKind::kLoss:
-      return SampleLosses(loss, output, target);
+      return HasKernel(loss, output) ? CrossEntropyOf(output, target, false).losses
+                                     : SampleLosses(loss, output, target);
     case ObservableKind::kCorrectProbability:
       return MeanOfRest(AtLabel(output.log_softmax(-1), target).exp());
     case ObservableKind::kMargin:

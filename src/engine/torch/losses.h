@@ -31,11 +31,23 @@ at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tenso
 at::Tensor BatchLoss(LossKind loss, const at::Tensor& output, const at::Tensor& target,
                      bool batched);
 
+// Whether CrossEntropyOf takes this output: cross-entropy of [rows, classes] on a CPU, outside a
+// Vmap, with few classes (cross_entropy.h).
+bool HasKernel(LossKind loss, const at::Tensor& output);
+
+// SampleLosses, and the gradient of their mean in the output. Nothing is recorded.
+struct LossesAndGradient {
+  at::Tensor losses;    // [rows]
+  at::Tensor gradient;  // [rows, classes]; undefined if it is not wanted
+};
+LossesAndGradient CrossEntropyOf(const at::Tensor& output, const at::Tensor& labels,
+                                 bool with_gradient);
+
 // Refuses what this loss does not have ("observable.kind") and logits out of range
 // ("observable.logit_index").
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable);
 
-// [rows].
+// [rows]. Nothing is recorded.
 at::Tensor ObservableValues(LossKind loss, const Observable& observable, const at::Tensor& output,
                             const at::Tensor& target);
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -96,6 +97,12 @@ at::Tensor Reused(at::Tensor& scratch, const std::vector<int64_t>& shape) {
   return scratch.narrow(0, 0, elements).view(shape);
 }
 
+at::Tensor SelectRows(const at::Tensor& column, absl::Span<const uint32_t> positions) {
+  const at::Tensor index = at::empty({static_cast<int64_t>(positions.size())}, at::kLong);
+  std::copy(positions.begin(), positions.end(), index.mutable_data_ptr<int64_t>());
+  return column.index_select(0, index.to(column.device()));
+}
+
 absl::StatusOr<at::Tensor> Labels(at::Tensor column, int64_t classes, const std::string& name) {
   if (column.is_floating_point()) {
     return absl::InvalidArgumentError(
@@ -173,10 +180,7 @@ DeviceBatch TorchRows::Gather(absl::Span<const uint32_t> positions) const {
   DeviceBatch batch;
   const auto count = static_cast<int64_t>(positions.size());
   for (const Input& input : inputs_) batch.inputs.push_back(Convert(input, 0, count, positions));
-  if (target_.defined()) {
-    const std::vector<int64_t> index(positions.begin(), positions.end());
-    batch.target = target_.index_select(0, at::tensor(index, at::kLong).to(target_.device()));
-  }
+  if (target_.defined()) batch.target = SelectRows(target_, positions);
   return batch;
 }
 
@@ -202,13 +206,8 @@ at::Tensor TorchRows::Convert(const Input& input, int64_t first, int64_t count,
     });
     return out.to(input.dtype);
   }
-  at::Tensor selected;
-  if (positions.empty()) {
-    selected = column.narrow(0, first, count);
-  } else {
-    const std::vector<int64_t> index(positions.begin(), positions.end());
-    selected = column.index_select(0, at::tensor(index, at::kLong).to(column.device()));
-  }
+  const at::Tensor selected =
+      positions.empty() ? column.narrow(0, first, count) : SelectRows(column, positions);
   if (!scaled) return selected.to(input.dtype);
   std::vector<int64_t> shape(static_cast<size_t>(column.dim()), 1);
   if (input.scale.size() > 1) shape[1] = static_cast<int64_t>(input.scale.size());
