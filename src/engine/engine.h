@@ -37,8 +37,9 @@ enum class TokenReduction : uint8_t { kMean = 1, kSum = 2 };
 // With kNextToken.
 struct SequenceSpec {
   TokenReduction reduction = TokenReduction::kMean;
-  std::string mask_column;  // as long as the tokens; a token counts where it is not 0. Empty: all do
-  int64_t max_tokens = 0;   // longer sequences are cut to so many; 0: never
+  std::string
+      mask_column;         // as long as the tokens; a token counts where it is not 0. Empty: all do
+  int64_t max_tokens = 0;  // longer sequences are cut to so many; 0: never
   friend bool operator==(const SequenceSpec&, const SequenceSpec&) = default;
 };
 
@@ -78,8 +79,9 @@ struct ProgramInfo {
   std::vector<TensorSpec> columns;  // what a dataset must have; a dimension of -1 takes any size;
                                     // dtype kUnspecified takes any that can be converted
   std::vector<ParameterInfo> parameters;  // trainable ones, in the program's order
-  int64_t classes = 0;  // size of the logits' last dimension; 0 if there are no logits
+  int64_t classes = 0;     // size of the logits' last dimension; 0 if there are no logits
   bool sequences = false;  // the loss is one of tokens: kTokenLosses and positions mean something
+  int64_t longest_sequence = 0;  // tokens that the program can take, after truncation; 0: any
   int64_t nodes = 0;
 };
 
@@ -128,11 +130,13 @@ struct Observable {
 // those of its start.
 struct ExecutionPlan {
   bool batched_chains = false;     // gradients of all chains in one batched call, or one by one
-  int64_t trace_batch_rows = 256;  // rows a forward call when traces are evaluated
-  int64_t step_batch_rows = 0;     // rows a forward and backward call; 0: the whole batch at once
-  bool plain_attention = false;    // batched products instead of the fused kernel
+  int64_t trace_batch_rows = 256;  // rows a forward call when traces are evaluated; of sequences,
+                                   // rows that are sorted by length and cut into calls together
+  int64_t trace_batch_tokens = 4096;  // of sequences: tokens a forward call, with padding
+  int64_t step_batch_rows = 0;   // rows a forward and backward call; 0: the whole batch at once
+  bool plain_attention = false;  // batched products instead of the fused kernel
   ComputeType compute = ComputeType::kFp32;
-  std::string compute_reason;      // why that is not what the settings ask for; else empty
+  std::string compute_reason;  // why that is not what the settings ask for; else empty
   std::string ToString() const;
 };
 

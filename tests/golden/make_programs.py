@@ -180,6 +180,22 @@ class TinyLanguageModel(nn.Module):
         return nll.mean(dim=1)
 
 
+class Bigram(nn.Module):
+    """Logits [batch, tokens, vocabulary]; with segments, a second input of the same length."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 8)
+        self.segment = nn.Embedding(3, 8)
+        self.head = nn.Linear(8, 11)
+
+    def forward(self, tokens, segments=None):
+        x = self.embed(tokens)
+        if segments is not None:
+            x = x + self.segment(segments)
+        return self.head(x)
+
+
 class TrainingBatchNorm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -301,6 +317,22 @@ def make_good(folder, name, model, arguments, shapes=None, decompose=False):
     save_safetensors(folder / f"{name}.expected.safetensors", expected)
 
 
+def make_next_token(folder):
+    """Next-token programs of any length, of at most 16 tokens, of 6 tokens, of a multiple of 4, and with two inputs."""
+    tokens = torch.randint(0, 11, (3, 8))
+    any_length, short = torch.export.Dim("length"), torch.export.Dim("short", max=16)
+    for name, arguments, length in [
+        ("next_token", {"tokens": tokens}, any_length),
+        ("next_token_16", {"tokens": tokens}, short),
+        ("next_token_6", {"tokens": tokens[:, :6]}, None),
+        ("next_token_fours", {"tokens": tokens}, 4 * torch.export.Dim("fours")),
+        ("next_token_segments", {"tokens": tokens, "segments": tokens % 3}, any_length),
+    ]:
+        sizes = {0: BATCH} if length is None else {0: BATCH, 1: length}
+        program = export(Bigram().eval(), arguments, {argument: sizes for argument in arguments})
+        torch.export.save(program, folder / f"{name}.pt2")
+
+
 def make_bad(folder, name, model, arguments, static=False):
     shapes = None if static else {argument: {0: BATCH} for argument in arguments}
     torch.export.save(export(model, arguments, shapes), folder / f"{name}.pt2")
@@ -400,6 +432,7 @@ def main():
     make_good(folder, "no_grad_inside", NoGradInside(), {"features": torch.randn(5, 4)})
     make_good(folder, "tied", TinyLanguageModel(), {"tokens": torch.randint(0, 11, (4, 7))},
               {"tokens": {0: BATCH, 1: torch.export.Dim("length", min=4)}})
+    make_next_token(folder)
     frozen = Mlp()
     frozen.fc1.requires_grad_(False)
     frozen.eval()

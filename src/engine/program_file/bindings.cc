@@ -1,34 +1,17 @@
 #include "src/engine/program_file/bindings.h"
 
-#include <cctype>
 #include <cmath>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "src/base/status.h"
+#include "src/engine/program_file/sequence_binding.h"
+#include "src/engine/program_file/symbols.h"
 
 namespace bif::engine {
 namespace {
-
-constexpr int64_t kUnlimited = int64_t{1} << 31;  // a larger upper limit of a symbol is none
-
-// The name in "Symbol('s77', positive=True, integer=True)" or "s77"; "" if the expression is
-// anything more.
-std::string PlainSymbol(absl::string_view expression) {
-  if (absl::ConsumePrefix(&expression, "Symbol('")) {
-    const size_t quote = expression.find('\'');
-    if (quote == absl::string_view::npos || expression.find(')') != expression.size() - 1)
-      return "";
-    expression = expression.substr(0, quote);
-  }
-  for (const char letter : expression) {
-    if (std::isalnum(static_cast<unsigned char>(letter)) == 0 && letter != '_') return "";
-  }
-  return std::string(expression);
-}
 
 // Batches of any size must fit.
 absl::Status CheckBatchDimension(const ProgramFile& file, const std::string& input,
@@ -40,19 +23,17 @@ absl::Status CheckBatchDimension(const ProgramFile& file, const std::string& inp
     return absl::InvalidArgumentError(
         absl::StrCat("the batch dimension of input '", input, "' is fixed at ", batch.size, how));
   }
-  const std::string symbol = PlainSymbol(batch.expression);
-  if (symbol.empty()) {
+  const std::optional<SymbolRange> range = RangeOf(file, batch);
+  if (!range) {
     return absl::InvalidArgumentError(absl::StrCat("the batch dimension of input '", input,
                                                    "' cannot take any size: it is ",
                                                    batch.expression, how));
   }
-  const auto range = file.symbols.find(symbol);
-  if (range == file.symbols.end()) return absl::OkStatus();
   // Older exporters write 2 for "any size"; nothing in the graph depends on it.
-  if (range->second.min > 2 || (range->second.max >= 0 && range->second.max < kUnlimited)) {
+  if (range->min > 2 || range->max >= 0) {
     return absl::InvalidArgumentError(absl::StrCat("the batch dimension of input '", input,
-                                                   "' is limited to ", range->second.min, "..",
-                                                   range->second.max, how));
+                                                   "' is limited to ", range->min, "..", range->max,
+                                                   how));
   }
   return absl::OkStatus();
 }
@@ -83,7 +64,8 @@ absl::StatusOr<DType> ColumnDType(const std::string& input, GraphDType dtype) {
   }
 }
 
-absl::StatusOr<BoundInput> DescribeInput(const ProgramFile& file, const InputSpec& spec) {
+absl::StatusOr<BoundInput> DescribeInput(const ProgramFile& file, const InputSpec& spec,
+                                         const std::optional<Dimension>& tokens) {
   const auto meta = file.graph.tensors.find(spec.value);
   if (meta == file.graph.tensors.end()) {
     return absl::InvalidArgumentError(
@@ -94,10 +76,12 @@ absl::StatusOr<BoundInput> DescribeInput(const ProgramFile& file, const InputSpe
         "the input '", spec.name, "' is a single number; inputs need a batch dimension"));
   }
   BIF_RETURN_IF_ERROR(CheckBatchDimension(file, spec.name, meta->second.sizes[0]));
-  return BoundInput{.name = spec.name,
-                    .value = spec.value,
-                    .dtype = meta->second.dtype,
-                    .shape = WithoutBatch(meta->second)};
+  BoundInput input{.name = spec.name,
+                   .value = spec.value,
+                   .dtype = meta->second.dtype,
+                   .shape = WithoutBatch(meta->second)};
+  input.is_sequence = tokens && !input.shape.empty() && SameSize(meta->second.sizes[1], *tokens);
+  return input;
 }
 
 absl::Status CheckAffine(const std::string& path, const std::vector<float>& numbers,
@@ -110,7 +94,7 @@ absl::Status CheckAffine(const std::string& path, const std::vector<float>& numb
   for (const float number : numbers) {
     if (!std::isfinite(number)) return FieldError(path, "holds a number that is not finite");
   }
-  const int64_t channels = input.shape.empty() ? 1 : input.shape[0];
+  const int64_t channels = input.shape.empty() || input.is_sequence ? 1 : input.shape[0];
   if (numbers.size() == 1 || static_cast<int64_t>(numbers.size()) == channels)
     return absl::OkStatus();
   return FieldError(path, absl::StrCat("has ", numbers.size(), " entries; the input '", input.name,
@@ -137,8 +121,21 @@ absl::Status AddColumn(const std::string& path, TensorSpec wanted,
   return absl::OkStatus();
 }
 
+// The column that an input wants. Sequences come in any length, whatever the program takes, and
+// tokens in any integer type.
+absl::StatusOr<TensorSpec> ColumnOf(const ProgramSource& source, const InputBinding& binding,
+                                    const BoundInput& input) {
+  TensorSpec column{.name = binding.column, .shape = input.shape};
+  BIF_ASSIGN_OR_RETURN(column.dtype, ColumnDType(input.name, input.dtype));
+  if (!input.is_sequence) return column;
+  column.shape[0] = -1;
+  if (binding.column == source.target_column && input.dtype != GraphDType::kFloat)
+    column.dtype = DType::kUnspecified;
+  return column;
+}
+
 absl::Status BindInputs(const ProgramFile& file, const ProgramSource& source,
-                        ProgramLayout& layout) {
+                        const std::optional<Dimension>& tokens, ProgramLayout& layout) {
   std::vector<const InputSpec*> unbound;
   std::vector<std::string> names;
   for (const InputSpec& spec : file.signature.inputs) {
@@ -166,12 +163,12 @@ absl::Status BindInputs(const ProgramFile& file, const ProgramSource& source,
     }
     if (binding.column.empty())
       return FieldError(absl::StrCat(path, ".column"), "must name a column");
-    BIF_ASSIGN_OR_RETURN(BoundInput input, DescribeInput(file, *spec));
+    BIF_ASSIGN_OR_RETURN(BoundInput input, DescribeInput(file, *spec, tokens));
     BIF_RETURN_IF_ERROR(CheckAffine(absl::StrCat(path, ".scale"), binding.scale, input));
     BIF_RETURN_IF_ERROR(CheckAffine(absl::StrCat(path, ".shift"), binding.shift, input));
-    BIF_ASSIGN_OR_RETURN(const DType dtype, ColumnDType(input.name, input.dtype));
-    BIF_RETURN_IF_ERROR(AddColumn(absl::StrCat(path, ".column"),
-                                  {binding.column, dtype, input.shape}, layout.info.columns));
+    BIF_ASSIGN_OR_RETURN(TensorSpec column, ColumnOf(source, binding, input));
+    BIF_RETURN_IF_ERROR(
+        AddColumn(absl::StrCat(path, ".column"), std::move(column), layout.info.columns));
     layout.inputs.push_back(std::move(input));
   }
   for (const InputSpec* left : unbound) {
@@ -192,14 +189,17 @@ absl::Status WrongOutput(const TensorMeta& output, absl::string_view wanted) {
                                  absl::StrJoin(sizes, ", "), "]"));
 }
 
-absl::Status BindOutput(const ProgramFile& file, const ProgramSource& source,
-                        ProgramLayout& layout) {
+absl::StatusOr<const TensorMeta*> FirstOutput(const ProgramFile& file) {
   const auto found = file.graph.tensors.find(file.signature.first_output);
   if (found == file.graph.tensors.end()) {
     return absl::InvalidArgumentError(absl::StrCat("the output '", file.signature.first_output,
                                                    "' has no dtype and shape in the graph"));
   }
-  const TensorMeta& output = found->second;
+  return &found->second;
+}
+
+absl::Status BindOutput(const ProgramFile& file, const ProgramSource& source,
+                        const TensorMeta& output, ProgramLayout& layout) {
   if (output.dtype != GraphDType::kFloat) {
     return absl::InvalidArgumentError(
         "the program's first output is not float32; return logits or losses first, as float32");
@@ -209,7 +209,9 @@ absl::Status BindOutput(const ProgramFile& file, const ProgramSource& source,
         "the program's first output does not begin with the batch dimension; return one row a "
         "sample, not a mean");
   }
-  TensorSpec target{.name = source.target_column};
+  if (source.loss != LossKind::kNextToken && source.sequence != SequenceSpec{})
+    return FieldError("sequence", "is for the loss NEXT_TOKEN alone");
+  std::vector<TensorSpec> targets = {{.name = source.target_column}};
   switch (source.loss) {
     case LossKind::kProgramLosses:
       if (output.sizes.size() != 1) return WrongOutput(output, "losses [batch]");
@@ -221,22 +223,36 @@ absl::Status BindOutput(const ProgramFile& file, const ProgramSource& source,
       layout.info.classes = output.sizes[1].size;
       break;
     case LossKind::kSquaredError:
-      target.shape = WithoutBatch(output);
+      targets[0].shape = WithoutBatch(output);
       break;
+    case LossKind::kNextToken: {
+      const std::optional<Dimension> tokens = TokenDimension(source, output);
+      if (!tokens || output.sizes[2].size < 2) {
+        return WrongOutput(output, "logits [batch, tokens, vocabulary] of at least 2 tokens");
+      }
+      layout.info.classes = output.sizes[2].size;
+      BIF_ASSIGN_OR_RETURN(targets, BindSequences(file, source, *tokens, layout));
+      break;
+    }
     default:
       return FieldError("loss", "is not one that this server knows");
   }
-  if (target.name.empty())
+  if (targets[0].name.empty())
     return FieldError("target_column", "must name the column of labels or targets");
-  return AddColumn("target_column", std::move(target), layout.info.columns);
+  for (size_t i = 0; i < targets.size(); ++i) {
+    BIF_RETURN_IF_ERROR(AddColumn(i == 0 ? "target_column" : "sequence.mask_column",
+                                  std::move(targets[i]), layout.info.columns));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status BindColumns(const ProgramFile& file, const ProgramSource& source,
                          ProgramLayout& layout) {
-  BIF_RETURN_IF_ERROR(BindInputs(file, source, layout));
-  return BindOutput(file, source, layout);
+  BIF_ASSIGN_OR_RETURN(const TensorMeta* output, FirstOutput(file));
+  BIF_RETURN_IF_ERROR(BindInputs(file, source, TokenDimension(source, *output), layout));
+  return BindOutput(file, source, *output, layout);
 }
 
 }  // namespace bif::engine

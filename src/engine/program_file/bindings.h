@@ -6,7 +6,8 @@
 
 namespace bif::engine {
 
-// Fills layout.inputs, layout.info.columns and layout.info.classes.
+// Fills layout.inputs, layout.info.columns and layout.info.classes; with the loss kNextToken also
+// what BindSequences (sequence_binding.h) fills.
 absl::Status BindColumns(const ProgramFile& file, const ProgramSource& source,
                          ProgramLayout& layout);
 

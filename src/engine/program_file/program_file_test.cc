@@ -78,6 +78,63 @@ TEST(ProgramFile, DynamicSizesAreMinusOneAndTiedWeightsAreOneParameter) {
   EXPECT_EQ(info->parameters[0].name, "embed.weight");
 }
 
+ProgramSource NextTokenSource() {
+  ProgramSource source = Source("tokens", LossKind::kNextToken);
+  source.target_column = "tokens";
+  return source;
+}
+
+TEST(ProgramFile, NextTokenProgramsTakeSequencesOfAnyLengthAndIntegerType) {
+  for (const auto& [name, longest] :
+       {std::pair("next_token.pt2", 0), std::pair("next_token_16.pt2", 16),
+        std::pair("next_token_6.pt2", 6)}) {
+    const auto info = Inspect(name, NextTokenSource());
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_THAT(info->columns, ElementsAre(TensorSpec{"tokens", DType::kUnspecified, {-1}}));
+    EXPECT_TRUE(info->sequences);
+    EXPECT_EQ(info->classes, 11);
+    EXPECT_EQ(info->longest_sequence, longest);
+  }
+}
+
+TEST(ProgramFile, MaskAndSecondInputAreColumnsOfTheSameLength) {
+  ProgramSource source = NextTokenSource();
+  source.inputs.push_back({.input = "segments", .column = "speaker"});
+  source.sequence = {TokenReduction::kSum, "mask", 150};
+  const auto info = Inspect("next_token_segments.pt2", source);
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_THAT(info->columns, ElementsAre(TensorSpec{"tokens", DType::kUnspecified, {-1}},
+                                         TensorSpec{"speaker", DType::kInt64, {-1}},
+                                         TensorSpec{"mask", DType::kUnspecified, {-1}}));
+}
+
+TEST(ProgramFile, WrongSequencesAreFieldErrors) {
+  const auto expect = [](const std::string& name, const ProgramSource& source,
+                         const std::string& path, const std::string& part) {
+    const absl::Status status = Inspect(name, source).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(FieldPath(status).value_or("none"), path) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+  };
+  ProgramSource source = NextTokenSource();
+  source.sequence.max_tokens = 1;
+  expect("next_token.pt2", source, "sequence.max_tokens", "at least 2");
+  source.sequence.max_tokens = 17;
+  expect("next_token_16.pt2", source, "sequence.max_tokens", "at most 16");
+  source = NextTokenSource();
+  source.sequence.reduction = TokenReduction{3};
+  expect("next_token.pt2", source, "sequence.reduction", "MEAN_TOKENS");
+  source = NextTokenSource();
+  source.target_column.clear();
+  expect("next_token.pt2", source, "target_column", "column of tokens");
+  source = Source("image");
+  source.sequence.max_tokens = 8;
+  expect("mlp.pt2", source, "sequence", "NEXT_TOKEN");
+  source = Source("image", LossKind::kNextToken);
+  expect("mlp.pt2", source, "loss", "[batch, tokens, vocabulary]");
+  expect("next_token_fours.pt2", NextTokenSource(), "none", "cannot have any length");
+}
+
 TEST(ProgramFile, FrozenParametersAreNotTrainable) {
   const auto info = Inspect("frozen.pt2", Source("image"));
   ASSERT_TRUE(info.ok()) << info.status();

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "src/engine/engine.h"
 #include "src/engine/program_file/program_file.h"
+#include "src/engine/sequences.h"
 
 namespace bif::engine {
 
@@ -18,6 +19,7 @@ struct BoundInput {
   std::string value;  // in the graph
   GraphDType dtype = GraphDType::kFloat;
   std::vector<int64_t> shape;
+  bool is_sequence = false;  // shape[0] counts tokens
 };
 
 // A tensor that a run takes from the weights or the archive. Tied weights are one HeldTensor with
@@ -37,6 +39,7 @@ struct HeldTensor {
 struct ProgramLayout {
   ProgramInfo info;
   std::vector<BoundInput> inputs;      // in the order of ProgramSource::inputs
+  SequenceLimits sequence_limits;      // with the loss kNextToken
   std::vector<HeldTensor> parameters;  // trainable, in the order of info.parameters
   std::vector<HeldTensor> others;      // frozen parameters, buffers and constants
 };
