@@ -33,7 +33,7 @@ class TorchChains final : public ChainGroup {
  public:
   TorchChains(const LoadedProgram& model, const SamplerSettings& settings, WeightLayout layout,
               const TorchRows& train, Basin basin, uint32_t first_chain, uint32_t count,
-              bool batched)
+              const ExecutionPlan& plan)
       : model_(model),
         rule_(StepRule::Of(settings)),
         seed_(settings.seed),
@@ -48,9 +48,13 @@ class TorchChains final : public ChainGroup {
       chains_.push_back(
           {first_chain + i, 0, BatchOrderOf(settings, train.rows(), first_chain + i)});
     }
+    // Sequences of several chains fit into one call only if they are all alike.
+    const bool batched =
+        plan.batched_chains && (train.tokens() == nullptr || train.tokens()->uniform());
     const int64_t calls = batched ? 1 : int64_t{count};
     for (int64_t call = 0; call < calls; ++call) {
-      sources_.emplace_back(model_, layout_, weights_.narrow(0, call, int64_t{count} / calls));
+      sources_.emplace_back(model_, layout_, weights_.narrow(0, call, int64_t{count} / calls),
+                            plan);
     }
   }
 
@@ -238,11 +242,14 @@ absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
     }
     BIF_ASSIGN_OR_RETURN(WeightLayout layout,
                          WeightLayout::Of(model.program->info().parameters, moving));
-    BIF_ASSIGN_OR_RETURN(Basin basin, Basin::Around(model, train, moving.elements, settings.nbeta,
-                                                    std::max<int64_t>(1, plan.trace_batch_rows)));
-    auto group =
-        std::make_unique<TorchChains>(model, settings, std::move(layout), train, std::move(basin),
-                                      first_chain, count, plan.batched_chains && count > 1);
+    if (plan.trace_batch_rows < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a batch of ", plan.trace_batch_rows, " rows is impossible"));
+    }
+    BIF_ASSIGN_OR_RETURN(Basin basin,
+                         Basin::Around(model, train, moving.elements, settings.nbeta, plan));
+    auto group = std::make_unique<TorchChains>(model, settings, std::move(layout), train,
+                                               std::move(basin), first_chain, count, plan);
     BIF_RETURN_IF_ERROR(group->Restore(snapshots));
     return group;
   });

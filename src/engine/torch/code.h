@@ -55,11 +55,19 @@ struct Instruction {
   std::vector<Slot> dead;    // values that nobody needs afterwards
 };
 
+// A linear layer that ends the program: output = input * weight^T + bias.
+struct LastLinear {
+  size_t instruction = 0;
+  Slot input = kNoSlot, weight = kNoSlot;
+  Slot bias = kNoSlot;  // kNoSlot: there is none
+};
+
 struct Code {
   size_t slots = 0;
   std::vector<Slot> inputs;  // of the graph, in order; kNoSlot for constants
   Slot output = kNoSlot;
   std::vector<Instruction> instructions;
+  std::optional<LastLinear> last_linear;  // if `output` comes from one
 };
 
 }  // namespace bif::engine

@@ -57,6 +57,7 @@ class Compiler {
       return Bad(absl::StrCat("the output '", signature.first_output, "' is computed by no node"));
     }
     code_.output = output->second.slot;
+    FindLastLinear();
     MarkLastUses();
     return std::move(code_);
   }
@@ -216,6 +217,29 @@ class Compiler {
     instruction.label = NodeLabel(node);
     instruction.grad_enabled = enabled;
     code_.instructions.push_back(std::move(instruction));
+  }
+
+  // The instruction that makes the output, if it is a linear layer and nobody else reads what it
+  // makes.
+  void FindLastLinear() {
+    LastLinear found;
+    for (size_t i = 0; i < code_.instructions.size(); ++i) {
+      const Instruction& instruction = code_.instructions[i];
+      for (const Fill& fill : instruction.fills) {
+        const bool reads = std::count(fill.slots.begin(), fill.slots.end(), code_.output) > 0;
+        if (reads) return;
+      }
+      const bool makes = instruction.results == std::vector<std::vector<Slot>>{{code_.output}};
+      if (!makes || !instruction.op || instruction.op->schema().name() != "aten::linear") continue;
+      found.instruction = i;
+      for (const Fill& fill : instruction.fills) {
+        Slot& slot = fill.argument == 0   ? found.input
+                     : fill.argument == 1 ? found.weight
+                                          : found.bias;
+        slot = fill.slots[0];
+      }
+    }
+    if (found.input != kNoSlot && found.weight != kNoSlot) code_.last_linear = found;
   }
 
   // From the back: the first mention of a slot is its last use, and one that nobody mentions is

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/engine/torch/evaluate_sequences.h"
 #include "src/engine/torch/losses.h"
 #include "src/engine/torch/vmap.h"
 
@@ -51,16 +52,26 @@ absl::Status EvaluateBatched(const LoadedProgram& model, const WeightLayout& lay
 
 absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
                           const TorchRows& rows, int64_t first, int64_t count,
-                          const Observable& observable, int64_t batch_rows,
+                          const Observable& observable, const ExecutionPlan& plan,
                           absl::Span<float> values) {
-  for (int64_t done = 0; done < count; done += batch_rows) {
-    const int64_t size = std::min(batch_rows, count - done);
+  if (rows.tokens() != nullptr)
+    return EvaluateSequences(model, parameters, rows, first, count, observable, plan, values);
+  for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
+    const int64_t size = std::min(plan.trace_batch_rows, count - done);
     BIF_ASSIGN_OR_RETURN(
         const at::Tensor observed,
         Observed(model, parameters, rows.Slice(first + done, size), size, observable));
     CopyToHost(observed, values.data() + done);
   }
   return absl::OkStatus();
+}
+
+int64_t ValueCount(const TorchRows& rows, int64_t first, int64_t count,
+                   const Observable& observable) {
+  if (observable.kind != ObservableKind::kTokenLosses) return count;
+  int64_t values = 0;
+  for (int64_t row = first; row < first + count; ++row) values += rows.token_losses(row);
+  return values;
 }
 
 bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws) {
@@ -73,8 +84,9 @@ bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws) {
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
                            int64_t first, int64_t count, const Observable& observable,
-                           int64_t batch_rows, bool batched, absl::Span<float> values) {
+                           const ExecutionPlan& plan, bool batched, absl::Span<float> values) {
   const auto draws = static_cast<int64_t>(deltas.size());
+  const int64_t values_a_draw = ValueCount(rows, first, count, observable);
   const int64_t in_cache = std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
   const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
   const at::Tensor weights = at::empty({at_once, layout.row_elements}, model.anchor[0].options());
@@ -82,24 +94,24 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
     const int64_t group = std::min(at_once, draws - d);
     for (int64_t i = 0; i < group; ++i)
       layout.SetSum(model.anchor, deltas[static_cast<size_t>(d + i)], weights[i]);
-    const absl::Span<float> out = values.subspan(static_cast<size_t>(d * count));
+    const absl::Span<float> out = values.subspan(static_cast<size_t>(d * values_a_draw));
     if (batched) {
       BIF_RETURN_IF_ERROR(EvaluateBatched(model, layout, weights.narrow(0, 0, group),
                                           rows.Slice(first, count), count, observable, out.data()));
     } else {
       BIF_RETURN_IF_ERROR(EvaluateRows(model, layout.Parameters(model.anchor, weights[0]), rows,
-                                       first, count, observable, batch_rows, out));
+                                       first, count, observable, plan, out));
     }
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<double> MeanLoss(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
-                                const TorchRows& rows, int64_t count, int64_t batch_rows) {
+                                const TorchRows& rows, int64_t count, const ExecutionPlan& plan) {
   const at::NoGradGuard no_grad;
   std::vector<float> losses(static_cast<size_t>(count));
-  BIF_RETURN_IF_ERROR(EvaluateRows(model, parameters, rows, 0, count, Observable{}, batch_rows,
-                                   absl::MakeSpan(losses)));
+  BIF_RETURN_IF_ERROR(
+      EvaluateRows(model, parameters, rows, 0, count, Observable{}, plan, absl::MakeSpan(losses)));
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
 }
 

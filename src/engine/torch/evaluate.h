@@ -25,12 +25,16 @@ struct LoadedProgram {
   c10::Device device = c10::Device(c10::kCPU);
 };
 
-// Rows [first, first + count) at one set of parameters, batch_rows at a time, into
-// values[0..count).
+// Rows [first, first + count) at one set of parameters, plan.trace_batch_rows at a time, into
+// `values`, which has room for ValueCount of them.
 absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
                           const TorchRows& rows, int64_t first, int64_t count,
-                          const Observable& observable, int64_t batch_rows,
+                          const Observable& observable, const ExecutionPlan& plan,
                           absl::Span<float> values);
+
+// How many numbers the observable gives for rows [first, first + count).
+int64_t ValueCount(const TorchRows& rows, int64_t first, int64_t count,
+                   const Observable& observable);
 
 // Whether several draws should share a call for so few rows. It depends on nothing but its
 // arguments, so a repeated evaluation rounds the same: at most 32 rows, at least two draws, and no
@@ -38,15 +42,15 @@ absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tenso
 // slower than a loop).
 bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws);
 
-// The same rows at w* + deltas[d], for all d: values[d * count + r]. One by one, or several draws
-// in a call.
+// The same rows at w* + deltas[d], for all d, one draw's values after the other. One by one, or
+// several draws in a call.
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
                            int64_t first, int64_t count, const Observable& observable,
-                           int64_t batch_rows, bool batched, absl::Span<float> values);
+                           const ExecutionPlan& plan, bool batched, absl::Span<float> values);
 
 // Rows [0, count), at parameters that may be those of a chain: the mean loss, in double.
 absl::StatusOr<double> MeanLoss(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
-                                const TorchRows& rows, int64_t count, int64_t batch_rows);
+                                const TorchRows& rows, int64_t count, const ExecutionPlan& plan);
 
 }  // namespace bif::engine

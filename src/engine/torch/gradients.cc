@@ -7,6 +7,8 @@
 
 #include "src/base/status.h"
 #include "src/engine/torch/losses.h"
+#include "src/engine/torch/sequence_gradients.h"
+#include "src/engine/torch/token_losses.h"
 #include "src/engine/torch/vmap.h"
 
 namespace bif::engine {
@@ -27,11 +29,9 @@ absl::StatusOr<at::Tensor> Output(const LoadedProgram& model,
   return output;
 }
 
-absl::StatusOr<Root> RootOfOneChain(const LoadedProgram& model, const WeightLayout& layout,
-                                    const std::vector<at::Tensor>& leaves, const DeviceBatch& batch,
-                                    int64_t rows) {
-  std::vector<at::Tensor> parameters(model.anchor);
-  for (size_t r = 0; r < leaves.size(); ++r) parameters[layout.ranges[r].parameter] = leaves[r];
+absl::StatusOr<Root> RootOfOneChain(const LoadedProgram& model,
+                                    absl::Span<const at::Tensor> parameters,
+                                    const DeviceBatch& batch, int64_t rows) {
   BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
   if (HasKernel(model.source.loss, output)) {
     const LossesAndGradient found = CrossEntropyOf(output, batch.target, /*with_gradient=*/true);
@@ -39,6 +39,28 @@ absl::StatusOr<Root> RootOfOneChain(const LoadedProgram& model, const WeightLayo
   }
   const at::Tensor loss = BatchLoss(model.source.loss, output, batch.target, /*batched=*/false);
   return Root{loss, {}, loss};
+}
+
+// The mean loss of uniform sequences inside a Vmap over chains. `positions` are those of all
+// chains.
+absl::StatusOr<at::Tensor> MeanSequenceLoss(const LoadedProgram& model,
+                                            absl::Span<const at::Tensor> parameters,
+                                            const DeviceBatch& batch, const TokenRows& tokens,
+                                            absl::Span<const uint32_t> positions, int64_t rows,
+                                            const Vmap& vmap) {
+  std::vector<at::Tensor> places, targets;
+  for (; !positions.empty(); positions.remove_prefix(static_cast<size_t>(rows))) {
+    TokenTargets of_chain = tokens.Targets(positions.first(static_cast<size_t>(rows)), {});
+    places.push_back(std::move(of_chain.places));
+    targets.push_back(std::move(of_chain.tokens));
+  }
+  TokenTargets all;
+  all.places = vmap.Wrap(at::stack(places));
+  all.tokens = vmap.Wrap(at::stack(targets));
+  BIF_ASSIGN_OR_RETURN(const LinearHead head, model.program->RunToHead(parameters, batch.inputs));
+  const at::Tensor losses = TokenValues(head, all, {});
+  if (model.source.sequence.reduction == TokenReduction::kMean) return losses.mean();
+  return losses.sum() / rows;
 }
 
 // [chains * rows, ...] as [chains, rows, ...].
@@ -49,7 +71,9 @@ at::Tensor ByChain(const at::Tensor& tensor, int64_t chains) {
 // The mean losses of all chains, [chains], in one call.
 absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const WeightLayout& layout,
                                          const std::vector<at::Tensor>& leaves,
-                                         const DeviceBatch& all, int64_t chains, int64_t rows) {
+                                         const DeviceBatch& all, int64_t chains, int64_t rows,
+                                         const TokenRows* tokens,
+                                         absl::Span<const uint32_t> positions) {
   const Vmap vmap(chains);
   std::vector<at::Tensor> parameters(model.anchor);
   for (size_t r = 0; r < leaves.size(); ++r)
@@ -58,6 +82,11 @@ absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const Weigh
   for (const at::Tensor& input : all.inputs)
     batch.inputs.push_back(vmap.Wrap(ByChain(input, chains)));
   if (all.target.defined()) batch.target = vmap.Wrap(ByChain(all.target, chains));
+  if (tokens != nullptr) {
+    BIF_ASSIGN_OR_RETURN(const at::Tensor loss, MeanSequenceLoss(model, parameters, batch, *tokens,
+                                                                 positions, rows, vmap));
+    return vmap.Unwrap(loss);
+  }
   BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
   return vmap.Unwrap(BatchLoss(model.source.loss, output, batch.target, /*batched=*/true));
 }
@@ -65,9 +94,10 @@ absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const Weigh
 // The gradient of the sum over chains holds each chain's own gradient.
 absl::StatusOr<Root> RootOfAllChains(const LoadedProgram& model, const WeightLayout& layout,
                                      const std::vector<at::Tensor>& leaves, const DeviceBatch& all,
-                                     int64_t chains, int64_t rows) {
+                                     int64_t chains, int64_t rows, const TokenRows* tokens,
+                                     absl::Span<const uint32_t> positions) {
   BIF_ASSIGN_OR_RETURN(const at::Tensor losses,
-                       BatchedLosses(model, layout, leaves, all, chains, rows));
+                       BatchedLosses(model, layout, leaves, all, chains, rows, tokens, positions));
   return Root{losses.sum(), {}, losses};
 }
 
@@ -86,16 +116,36 @@ std::vector<double> Means(const at::Tensor& losses, int64_t chains) {
 }  // namespace
 
 GradientSource::GradientSource(const LoadedProgram& model, const WeightLayout& layout,
-                               const at::Tensor& weights)
-    : model_(model), layout_(layout), chains_(weights.size(0)) {
+                               const at::Tensor& weights, const ExecutionPlan& plan)
+    : model_(model), layout_(layout), plan_(plan), chains_(weights.size(0)) {
   const at::Tensor rows = chains_ == 1 ? weights[0] : weights;
   for (const WeightRange& range : layout.ranges) {
     leaves_.push_back(layout.View(rows, range).detach().set_requires_grad(true));
   }
 }
 
+std::vector<at::Tensor> GradientSource::Parameters() const {
+  std::vector<at::Tensor> parameters(model_.anchor);
+  for (size_t r = 0; r < leaves_.size(); ++r) parameters[layout_.ranges[r].parameter] = leaves_[r];
+  return parameters;
+}
+
+absl::StatusOr<BatchGradients> GradientSource::OfSequences(
+    const TorchRows& train, absl::Span<const uint32_t> positions) const {
+  BIF_ASSIGN_OR_RETURN(const SequenceGradient found,
+                       GradientOfSequences(model_, Parameters(), leaves_, train, positions, plan_));
+  BatchGradients result;
+  result.losses = {found.loss};
+  for (size_t r = 0; r < leaves_.size(); ++r) {
+    result.gradients.push_back(
+        found.gradients[r].reshape({1, layout_.ranges[r].elements}).contiguous());
+  }
+  return result;
+}
+
 absl::StatusOr<BatchGradients> GradientSource::At(const TorchRows& train,
                                                   absl::Span<const uint32_t> positions) const {
+  if (train.tokens() != nullptr && chains_ == 1) return OfSequences(train, positions);
   const auto rows = static_cast<int64_t>(positions.size()) / chains_;
   const DeviceBatch batch = [&] {
     const at::NoGradGuard no_grad;
@@ -103,9 +153,9 @@ absl::StatusOr<BatchGradients> GradientSource::At(const TorchRows& train,
   }();
   const at::AutoGradMode record(true);
   BIF_ASSIGN_OR_RETURN(const Root root,
-                       chains_ == 1
-                           ? RootOfOneChain(model_, layout_, leaves_, batch, rows)
-                           : RootOfAllChains(model_, layout_, leaves_, batch, chains_, rows));
+                       chains_ == 1 ? RootOfOneChain(model_, Parameters(), batch, rows)
+                                    : RootOfAllChains(model_, layout_, leaves_, batch, chains_,
+                                                      rows, train.tokens(), positions));
   const std::vector<at::Tensor> found =
       torch::autograd::grad({root.value}, leaves_, {root.gradient}, std::nullopt,
                             /*create_graph=*/false, /*allow_unused=*/true);

@@ -119,13 +119,14 @@ absl::Status RunInstruction(const Instruction& instruction, Frame& frame) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<at::Tensor> RunCode(const Code& code, Frame frame) {
+// All instructions but the one at `skipped`, whose arguments stay in the frame.
+absl::Status RunInstructions(const Code& code, size_t skipped, Frame& frame) {
   const bool caller_grad = at::GradMode::is_enabled();
   const at::AutoGradMode restore_grad(
       caller_grad);  // whatever the program switches ends with the run
-  for (const Instruction& instruction : code.instructions) {
+  for (size_t i = 0; i < code.instructions.size(); ++i) {
+    const Instruction& instruction = code.instructions[i];
+    if (i == skipped) continue;
     if (instruction.kind == Instruction::Kind::kSetGrad) {
       at::GradMode::set_enabled(caller_grad && instruction.grad_enabled);
       continue;
@@ -138,9 +139,34 @@ absl::StatusOr<at::Tensor> RunCode(const Code& code, Frame frame) {
     BIF_RETURN_IF_ERROR(status);
     for (const Slot slot : instruction.dead) frame[static_cast<size_t>(slot)] = IValue();
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<at::Tensor> RunCode(const Code& code, Frame frame) {
+  BIF_RETURN_IF_ERROR(RunInstructions(code, code.instructions.size(), frame));
   const IValue& output = At(frame, code.output);
   if (!output.isTensor()) return absl::InternalError("the program gave no tensor");
   return output.toTensor();
+}
+
+absl::StatusOr<LinearHead> RunCodeToHead(const Code& code, Frame frame) {
+  if (!code.last_linear) {
+    BIF_ASSIGN_OR_RETURN(at::Tensor output, RunCode(code, std::move(frame)));
+    return LinearHead{std::move(output), {}, {}};
+  }
+  const LastLinear& last = *code.last_linear;
+  BIF_RETURN_IF_ERROR(RunInstructions(code, last.instruction, frame));
+  LinearHead head;
+  for (const auto& [slot, tensor] :
+       {std::pair(last.input, &head.input), std::pair(last.weight, &head.weight),
+        std::pair(last.bias, &head.bias)}) {
+    if (slot == kNoSlot) continue;
+    if (!At(frame, slot).isTensor()) return absl::InternalError("the program gave no tensor");
+    *tensor = At(frame, slot).toTensor();
+  }
+  return head;
 }
 
 }  // namespace bif::engine

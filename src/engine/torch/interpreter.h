@@ -15,4 +15,13 @@ namespace bif::engine {
 // RESOURCE_EXHAUSTED.
 absl::StatusOr<at::Tensor> RunCode(const Code& code, std::vector<c10::IValue> frame);
 
+// What a program's output is made of: input * weight^T + bias, or `input` itself where weight is
+// undefined. `bias` may be undefined in any case.
+struct LinearHead {
+  at::Tensor input, weight, bias;
+};
+
+// Everything but code.last_linear; without one, RunCode as a head without a weight.
+absl::StatusOr<LinearHead> RunCodeToHead(const Code& code, std::vector<c10::IValue> frame);
+
 }  // namespace bif::engine

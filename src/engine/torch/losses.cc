@@ -27,19 +27,26 @@ at::Tensor MeanOfRest(const at::Tensor& values) {
   return values.dim() > 1 ? values.flatten(1).mean(1) : values;
 }
 
+absl::Status CheckLogit(LossKind loss, int64_t classes, uint32_t index, const char* field) {
+  if (loss == LossKind::kProgramLosses)
+    return FieldError("observable.kind", "the program returns losses and has no logits");
+  if (int64_t{index} < classes) return absl::OkStatus();
+  return FieldError(field,
+                    absl::StrCat("must be below the number of classes, ", classes, ", is ", index));
+}
+
+}  // namespace
+
 at::Tensor AtLabel(const at::Tensor& values, const at::Tensor& labels) {
   return values.gather(-1, labels.unsqueeze(-1)).squeeze(-1);
 }
 
-// The label's logit minus the largest of the others.
 at::Tensor Margin(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor classes = at::arange(logits.size(-1), labels.options());
   const at::Tensor others =
       logits.masked_fill(labels.unsqueeze(-1).eq(classes), -std::numeric_limits<float>::infinity());
   return AtLabel(logits, labels) - others.amax(-1);
 }
-
-}  // namespace
 
 absl::Status CheckOutput(LossKind loss, const at::Tensor& output, const at::Tensor& target,
                          int64_t rows) {
@@ -72,7 +79,7 @@ at::Tensor SampleLosses(LossKind loss, const at::Tensor& output, const at::Tenso
     case LossKind::kProgramLosses:
       return MeanOfRest(output);
     case LossKind::kNextToken:
-      break;
+      break;  // token_losses.h
   }
   TORCH_CHECK(false, "unknown loss");
 }
@@ -124,18 +131,18 @@ absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& o
       if (loss == LossKind::kCrossEntropy) return absl::OkStatus();
       return FieldError("observable.kind",
                         "wants a program with logits and the cross-entropy loss");
+    case ObservableKind::kLogitDifference:
+      BIF_RETURN_IF_ERROR(
+          CheckLogit(loss, classes, observable.other_logit_index, "observable.other_logit_index"));
+      [[fallthrough]];
     case ObservableKind::kLogit:
-      if (loss == LossKind::kProgramLosses) {
-        return FieldError("observable.kind", "the program returns losses and has no logits");
-      }
-      if (int64_t{observable.logit_index} < classes) return absl::OkStatus();
-      return FieldError("observable.logit_index",
-                        absl::StrCat("must be below the number of classes, ", classes, ", is ",
-                                     observable.logit_index));
+      return CheckLogit(loss, classes, observable.logit_index, "observable.logit_index");
     default:
       break;
   }
-  return FieldError("observable.kind", "must be LOSS, CORRECT_PROBABILITY, MARGIN or LOGIT");
+  return FieldError("observable.kind",
+                    "must be LOSS, CORRECT_PROBABILITY, MARGIN, LOGIT or LOGIT_DIFFERENCE: the "
+                    "program's samples are no token sequences");
 }
 
 at::Tensor ObservableValues(LossKind loss, const Observable& observable, const at::Tensor& output,
@@ -150,6 +157,9 @@ at::Tensor ObservableValues(LossKind loss, const Observable& observable, const a
       return MeanOfRest(Margin(output, target));
     case ObservableKind::kLogit:
       return MeanOfRest(output.select(-1, observable.logit_index));
+    case ObservableKind::kLogitDifference:
+      return MeanOfRest(output.select(-1, observable.logit_index) -
+                        output.select(-1, observable.other_logit_index));
     default:
       break;
   }

@@ -3,6 +3,7 @@
 //   CROSS_ENTROPY    -log softmax(logits)[label], in nats
 //   SQUARED_ERROR    |output - target|^2 / 2, summed over the output's elements
 //   PROGRAM_LOSSES   the output itself
+//   NEXT_TOKEN       token_losses.h
 // Outputs with more dimensions than [rows, classes] (a loss for each token) are averaged over them:
 // MEAN_TOKENS.
 //
@@ -16,6 +17,10 @@
 #include "src/engine/engine.h"
 
 namespace bif::engine {
+
+// values[..., labels[...]], and the label's logit minus the largest of the others.
+at::Tensor AtLabel(const at::Tensor& values, const at::Tensor& labels);
+at::Tensor Margin(const at::Tensor& logits, const at::Tensor& labels);
 
 // Refuses outputs that do not fit: the first dimension must be `rows`, logits need a dimension of
 // classes.
@@ -44,7 +49,8 @@ LossesAndGradient CrossEntropyOf(const at::Tensor& output, const at::Tensor& lab
                                  bool with_gradient);
 
 // Refuses what this loss does not have ("observable.kind") and logits out of range
-// ("observable.logit_index").
+// ("observable.logit_index", "observable.other_logit_index"). For sequences, see
+// CheckTokenObservable.
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable);
 
 // [rows]. Nothing is recorded.

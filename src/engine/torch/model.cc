@@ -8,6 +8,7 @@
 #include "src/base/status.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/chains.h"
+#include "src/engine/torch/evaluate_sequences.h"
 #include "src/engine/torch/losses.h"
 #include "src/engine/torch/resident_rows.h"
 #include "src/engine/torch/tune.h"
@@ -15,22 +16,20 @@
 namespace bif::engine {
 namespace {
 
-absl::Status CheckRequest(const WeightLayout& layout,
-                          absl::Span<const absl::Span<const float>> deltas, int64_t rows,
-                          int64_t first_row, int64_t row_count, int64_t batch_rows, size_t values) {
+absl::Status CheckRows(int64_t rows, int64_t first_row, int64_t row_count,
+                       const ExecutionPlan& plan) {
   if (first_row < 0 || row_count < 1 || first_row > rows - row_count) {
     return absl::InvalidArgumentError(absl::StrCat("rows ", first_row, " to ",
                                                    first_row + row_count, " are not within the ",
                                                    rows, " rows on the device"));
   }
-  if (batch_rows < 1)
-    return absl::InvalidArgumentError(
-        absl::StrCat("a batch of ", batch_rows, " rows is impossible"));
-  if (values != deltas.size() * static_cast<size_t>(row_count)) {
-    return absl::InvalidArgumentError(absl::StrCat("room for ", values, " values is given for ",
-                                                   deltas.size(), " draws of ", row_count,
-                                                   " rows"));
-  }
+  if (plan.trace_batch_rows >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a batch of ", plan.trace_batch_rows, " rows is impossible"));
+}
+
+absl::Status CheckDeltas(const WeightLayout& layout,
+                         absl::Span<const absl::Span<const float>> deltas) {
   for (size_t d = 0; d < deltas.size(); ++d) {
     if (deltas[d].empty() || deltas[d].size() == static_cast<size_t>(layout.delta_elements))
       continue;
@@ -39,6 +38,12 @@ absl::Status CheckRequest(const WeightLayout& layout,
                                                    layout.delta_elements));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckRoom(size_t room, size_t draws, int64_t values_a_draw) {
+  if (room == draws * static_cast<size_t>(values_a_draw)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("room for ", room, " values is given for ", draws,
+                                                 " draws of ", values_a_draw, " values"));
 }
 
 class TorchModel final : public Model {
@@ -70,15 +75,21 @@ class TorchModel final : public Model {
                        absl::Span<float> values) override {
     return CatchTorch("evaluating samples", [&]() -> absl::Status {
       const at::NoGradGuard no_grad;
-      BIF_RETURN_IF_ERROR(CheckObservable(loaded_.source.loss, info().classes, observable));
       BIF_ASSIGN_OR_RETURN(const WeightLayout layout, WeightLayout::Of(info().parameters, moving));
-      BIF_RETURN_IF_ERROR(CheckRequest(layout, deltas, rows.rows(), first_row, row_count,
-                                       plan.trace_batch_rows, values.size()));
+      BIF_RETURN_IF_ERROR(CheckRows(rows.rows(), first_row, row_count, plan));
+      BIF_RETURN_IF_ERROR(CheckDeltas(layout, deltas));
+      const TokenRows* tokens = Own(rows).tokens();
+      BIF_RETURN_IF_ERROR(tokens == nullptr
+                              ? CheckObservable(loaded_.source.loss, info().classes, observable)
+                              : CheckTokenObservable(tokens->sequences(), first_row, row_count,
+                                                     info().classes, observable));
+      BIF_RETURN_IF_ERROR(CheckRoom(values.size(), deltas.size(),
+                                    ValueCount(Own(rows), first_row, row_count, observable)));
       const auto evaluate = [&](bool batched) {
         return EvaluateDraws(loaded_, layout, deltas, Own(rows), first_row, row_count, observable,
-                             plan.trace_batch_rows, batched, values);
+                             plan, batched, values);
       };
-      if (batching_works_ && BatchesDraws(layout, row_count, deltas.size())) {
+      if (tokens == nullptr && batching_works_ && BatchesDraws(layout, row_count, deltas.size())) {
         if (CatchTorch("a batched call", [&] { return evaluate(true); }).ok())
           return absl::OkStatus();
         batching_works_ = false;  // an operator without a batching rule: the same every time

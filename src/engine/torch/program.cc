@@ -64,7 +64,8 @@ absl::StatusOr<std::unique_ptr<Program>> Program::Load(const ProgramSource& sour
                        }));
 
   for (const BoundInput& input : layout.inputs) {
-    state->inputs.push_back({input.name, *ToScalarType(input.dtype), input.shape});
+    state->inputs.push_back(
+        {input.name, *ToScalarType(input.dtype), input.shape, input.is_sequence});
     state->input_slots.push_back(SlotOf(state->file, state->code, input.value));
   }
   for (const HeldTensor& parameter : layout.parameters) {
@@ -82,6 +83,8 @@ absl::StatusOr<std::unique_ptr<Program>> Program::Load(const ProgramSource& sour
 const ProgramInfo& Program::info() const { return state_->layout.info; }
 
 const std::vector<ProgramInput>& Program::inputs() const { return state_->inputs; }
+
+const SequenceLimits& Program::sequence_limits() const { return state_->layout.sequence_limits; }
 
 absl::StatusOr<std::vector<at::Tensor>> Program::LoadWeights(const WeightsSource& source) {
   const ProgramLayout& layout = state_->layout;
@@ -108,8 +111,8 @@ absl::StatusOr<std::string> Program::WeightsDigest(const WeightsSource& source) 
   return DigestWeights(state_->layout, reader);
 }
 
-absl::StatusOr<at::Tensor> Program::Run(absl::Span<const at::Tensor> parameters,
-                                        absl::Span<const at::Tensor> inputs) const {
+absl::StatusOr<std::vector<c10::IValue>> Program::Frame(absl::Span<const at::Tensor> parameters,
+                                                        absl::Span<const at::Tensor> inputs) const {
   if (parameters.size() != state_->parameter_slots.size() ||
       inputs.size() != state_->input_slots.size()) {
     return absl::InternalError(absl::StrCat(
@@ -129,7 +132,19 @@ absl::StatusOr<at::Tensor> Program::Run(absl::Span<const at::Tensor> parameters,
     }
     frame[static_cast<size_t>(state_->input_slots[i])] = inputs[i];
   }
+  return frame;
+}
+
+absl::StatusOr<at::Tensor> Program::Run(absl::Span<const at::Tensor> parameters,
+                                        absl::Span<const at::Tensor> inputs) const {
+  BIF_ASSIGN_OR_RETURN(std::vector<c10::IValue> frame, Frame(parameters, inputs));
   return RunCode(state_->code, std::move(frame));
+}
+
+absl::StatusOr<LinearHead> Program::RunToHead(absl::Span<const at::Tensor> parameters,
+                                              absl::Span<const at::Tensor> inputs) const {
+  BIF_ASSIGN_OR_RETURN(std::vector<c10::IValue> frame, Frame(parameters, inputs));
+  return RunCodeToHead(state_->code, std::move(frame));
 }
 
 }  // namespace bif::engine

@@ -24,6 +24,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "src/engine/engine.h"
+#include "src/engine/sequences.h"
+#include "src/engine/torch/interpreter.h"
 
 namespace bif::engine {
 
@@ -33,6 +35,7 @@ struct ProgramInput {
   std::string name;
   at::ScalarType dtype = at::kFloat;
   std::vector<int64_t> shape;
+  bool is_sequence = false;  // with the loss kNextToken: shape[0] counts tokens
 };
 
 class Program {
@@ -47,6 +50,9 @@ class Program {
 
   // In the order of ProgramSource::inputs, which is the order that Run wants.
   const std::vector<ProgramInput>& inputs() const;
+
+  // With the loss kNextToken: how many tokens a row may have.
+  const SequenceLimits& sequence_limits() const;
 
   // The trainable parameters, in the order of info().parameters: fp32, contiguous, on the device,
   // not requiring gradients. The batch-norm statistics and other buffers of the same source become
@@ -65,8 +71,15 @@ class Program {
   absl::StatusOr<at::Tensor> Run(absl::Span<const at::Tensor> parameters,
                                  absl::Span<const at::Tensor> inputs) const;
 
+  // The same, but leaves the linear layer to the caller that a language model ends with: its logits
+  // can be too large to hold at once.
+  absl::StatusOr<LinearHead> RunToHead(absl::Span<const at::Tensor> parameters,
+                                       absl::Span<const at::Tensor> inputs) const;
+
  private:
   struct State;
+  absl::StatusOr<std::vector<c10::IValue>> Frame(absl::Span<const at::Tensor> parameters,
+                                                 absl::Span<const at::Tensor> inputs) const;
   explicit Program(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,24 +13,10 @@
 #include "src/engine/scale_bytes.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/parallel.h"
+#include "src/engine/torch/tensor_bytes.h"
 
 namespace bif::engine {
 namespace {
-
-at::ScalarType TorchType(DType dtype) {
-  switch (dtype) {
-    case DType::kUint8:
-      return at::kByte;
-    case DType::kInt32:
-      return at::kInt;
-    case DType::kInt64:
-      return at::kLong;
-    case DType::kBool:
-      return at::kBool;
-    default:
-      return at::kFloat;
-  }
-}
 
 // The column as a host tensor of its own, or an error that names it.
 absl::StatusOr<at::Tensor> HostColumn(const SampleBatch& batch, const std::string& name) {
@@ -38,15 +25,26 @@ absl::StatusOr<at::Tensor> HostColumn(const SampleBatch& batch, const std::strin
     return absl::InvalidArgumentError(
         absl::StrCat("the samples have no column '", name, "', which the program needs"));
   }
-  const size_t want = static_cast<size_t>(batch.rows) * column->spec.bytes();
-  if (column->spec.dtype == DType::kUnspecified || column->data.size() != want) {
+  if (column->spec.dtype == DType::kUnspecified) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("column ", column->spec.ToString(), " has no known dtype"));
+  }
+  std::vector<int64_t> shape = column->RowShape(0);
+  for (int64_t row = 1; column->spec.variable() && row < batch.rows; ++row) {
+    if (column->RowShape(row) == shape) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "row ", row, " of column '", name, "' is ", column->RowShape(row)[0], " long, row 0 ",
+        shape[0], "; only the loss NEXT_TOKEN takes sequences of different lengths"));
+  }
+  size_t want = static_cast<size_t>(batch.rows) * SizeOf(column->spec.dtype);
+  for (const int64_t dimension : shape) want *= static_cast<size_t>(dimension);
+  if (column->data.size() != want) {
     return absl::InvalidArgumentError(absl::StrCat("column ", column->spec.ToString(),
                                                    " must hold ", want, " bytes for ", batch.rows,
                                                    " samples, holds ", column->data.size()));
   }
-  std::vector<int64_t> shape = column->spec.shape;
   shape.insert(shape.begin(), batch.rows);
-  at::Tensor tensor = at::empty(shape, TorchType(column->spec.dtype));
+  at::Tensor tensor = at::empty(shape, *ToScalarType(column->spec.dtype));
   if (want > 0) std::memcpy(tensor.mutable_data_ptr(), column->data.data(), want);
   return tensor;
 }
@@ -121,7 +119,8 @@ absl::StatusOr<at::Tensor> Labels(at::Tensor column, int64_t classes, const std:
 
 absl::StatusOr<at::Tensor> Target(const ProgramSource& source, const ProgramInfo& info,
                                   const SampleBatch& batch) {
-  if (source.loss == LossKind::kProgramLosses) return at::Tensor();
+  if (source.loss == LossKind::kProgramLosses || source.loss == LossKind::kNextToken)
+    return at::Tensor();
   BIF_ASSIGN_OR_RETURN(at::Tensor column, HostColumn(batch, source.target_column));
   if (source.loss == LossKind::kCrossEntropy)
     return Labels(column, info.classes, source.target_column);
@@ -141,12 +140,19 @@ absl::StatusOr<std::unique_ptr<TorchRows>> TorchRows::Upload(const ProgramSource
         if (batch.rows < 1) return absl::InvalidArgumentError("there are no samples");
         auto rows = std::make_unique<TorchRows>();
         rows->rows_ = batch.rows;
+        if (source.loss == LossKind::kNextToken) {
+          BIF_ASSIGN_OR_RETURN(rows->tokens_, TokenRows::Upload(source, program, batch, device));
+        }
         for (size_t i = 0; i < source.inputs.size(); ++i) {
           const InputBinding& binding = source.inputs[i];
           const ProgramInput& wanted = program.inputs()[i];
           const std::string path = absl::StrCat("inputs[", i, "].");
           Input input;
           input.dtype = wanted.dtype;
+          if (wanted.is_sequence) {
+            rows->inputs_.push_back(std::move(input));
+            continue;
+          }
           BIF_ASSIGN_OR_RETURN(input.column, HostColumn(batch, binding.column));
           BIF_RETURN_IF_ERROR(CheckShape(input.column, wanted.shape, binding.column));
           BIF_RETURN_IF_ERROR(CheckFinite(input.column, binding.column));
@@ -170,6 +176,11 @@ absl::StatusOr<std::unique_ptr<TorchRows>> TorchRows::Upload(const ProgramSource
 }
 
 DeviceBatch TorchRows::Slice(int64_t first, int64_t count) const {
+  if (tokens_ != nullptr) {
+    std::vector<uint32_t> positions(static_cast<size_t>(count));
+    std::iota(positions.begin(), positions.end(), static_cast<uint32_t>(first));
+    return Gather(positions);
+  }
   DeviceBatch batch;
   for (const Input& input : inputs_) batch.inputs.push_back(Convert(input, first, count, {}));
   if (target_.defined()) batch.target = target_.narrow(0, first, count);
@@ -179,7 +190,10 @@ DeviceBatch TorchRows::Slice(int64_t first, int64_t count) const {
 DeviceBatch TorchRows::Gather(absl::Span<const uint32_t> positions) const {
   DeviceBatch batch;
   const auto count = static_cast<int64_t>(positions.size());
-  for (const Input& input : inputs_) batch.inputs.push_back(Convert(input, 0, count, positions));
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    batch.inputs.push_back(inputs_[i].column.defined() ? Convert(inputs_[i], 0, count, positions)
+                                                       : tokens_->Padded(i, positions));
+  }
   if (target_.defined()) batch.target = SelectRows(target_, positions);
   return batch;
 }

@@ -15,13 +15,14 @@
 #include "src/base/tensor.h"
 #include "src/engine/engine.h"
 #include "src/engine/torch/program.h"
+#include "src/engine/torch/token_rows.h"
 
 namespace bif::engine {
 
 // What one call of the program needs.
 struct DeviceBatch {
   std::vector<at::Tensor> inputs;  // in the program's order, [rows, ...]
-  at::Tensor target;               // undefined with PROGRAM_LOSSES
+  at::Tensor target;               // undefined with PROGRAM_LOSSES and NEXT_TOKEN
 };
 
 class TorchRows final : public ResidentRows {
@@ -34,15 +35,21 @@ class TorchRows final : public ResidentRows {
                                                            c10::Device device);
 
   int64_t rows() const override { return rows_; }
-  int64_t token_losses(int64_t) const override { return 0; }
+  int64_t token_losses(int64_t row) const override {
+    return tokens_ == nullptr ? 0 : tokens_->sequences().length(row) - 1;
+  }
 
-  // Rows [first, first + count), and rows by position. May throw c10::Error.
+  // With NEXT_TOKEN; else null.
+  const TokenRows* tokens() const { return tokens_.get(); }
+
+  // Rows [first, first + count), and rows by position. Sequences are padded to the longest of them.
+  // May throw c10::Error.
   DeviceBatch Slice(int64_t first, int64_t count) const;
   DeviceBatch Gather(absl::Span<const uint32_t> positions) const;
 
  private:
   struct Input {
-    at::Tensor column;                  // [rows, ...] in the stored dtype
+    at::Tensor column;  // [rows, ...] in the stored dtype; undefined for sequences, see `tokens_`
     at::ScalarType dtype = at::kFloat;  // that the program wants
     std::vector<float> scale, shift;    // one a channel; empty: none
     // The last converted batch: its memory is used again once nobody holds it.
@@ -56,6 +63,7 @@ class TorchRows final : public ResidentRows {
   int64_t rows_ = 0;
   std::vector<Input> inputs_;
   at::Tensor target_;
+  std::unique_ptr<TokenRows> tokens_;
 };
 
 }  // namespace bif::engine

@@ -46,6 +46,24 @@ std::optional<at::ScalarType> ToScalarType(SafetensorsDType dtype) {
   }
 }
 
+std::optional<at::ScalarType> ToScalarType(DType dtype) {
+  switch (dtype) {
+    case DType::kUint8:
+      return at::kByte;
+    case DType::kInt32:
+      return at::kInt;
+    case DType::kInt64:
+      return at::kLong;
+    case DType::kFloat32:
+      return at::kFloat;
+    case DType::kBool:
+      return at::kBool;
+    case DType::kUnspecified:
+      break;
+  }
+  return std::nullopt;
+}
+
 at::Tensor CopyTensor(const StoredTensor& stored) {
   const at::ScalarType dtype = *ToScalarType(stored.dtype);
   if (stored.elements == 0) return at::empty(stored.sizes, at::TensorOptions().dtype(dtype));

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "src/base/safetensors.h"
+#include "src/base/tensor.h"
 #include "src/engine/program_file/stored_tensor.h"
 
 namespace bif::engine {
 
 std::optional<at::ScalarType> ToScalarType(
     SafetensorsDType dtype);  // nothing for those that weights do not have
+
+std::optional<at::ScalarType> ToScalarType(DType dtype);  // nothing for kUnspecified
 
 // Contiguous, on the CPU. Both have been checked when they were parsed; out of memory throws.
 at::Tensor CopyTensor(const StoredTensor& stored);

@@ -17,6 +17,14 @@ Column MakeColumn(const std::string& name, DType dtype, std::vector<int64_t> sha
   return column;
 }
 
+template <typename T>
+Column RaggedColumn(const std::string& name, DType dtype, const std::vector<std::vector<T>>& rows) {
+  Column column{{name, dtype, {-1}}, {}};
+  for (const std::vector<T>& row : rows)
+    column.Append({reinterpret_cast<const std::byte*>(row.data()), row.size() * sizeof(T)});
+  return column;
+}
+
 }  // namespace
 
 std::string ProgramPath(const std::string& name) {
@@ -46,6 +54,39 @@ std::unique_ptr<Model> LoadTestModel(const std::string& name, const std::string&
                                                            : "";
   source.inputs = {{input, input, std::move(scale), std::move(shift)}};
   return ValueOrDie(TestEngine().LoadModel(source, {}));
+}
+
+std::unique_ptr<Model> LoadLanguageModel(const std::string& name, const SequenceSpec& spec) {
+  ProgramSource source;
+  source.path = ProgramPath(name + ".pt2");
+  source.loss = LossKind::kNextToken;
+  source.target_column = "tokens";
+  source.inputs = {{.input = "tokens", .column = "tokens"}};
+  source.sequence = spec;
+  return ValueOrDie(TestEngine().LoadModel(source, {}));
+}
+
+SampleBatch TokenBatch(const std::vector<std::vector<int32_t>>& tokens,
+                       const std::vector<std::vector<uint8_t>>& masks) {
+  SampleBatch batch;
+  batch.rows = static_cast<int64_t>(tokens.size());
+  batch.columns = {RaggedColumn("tokens", DType::kInt32, tokens)};
+  if (!masks.empty()) batch.columns.push_back(RaggedColumn("mask", DType::kUint8, masks));
+  return batch;
+}
+
+SampleBatch RandomSequences(int64_t rows, int64_t shortest, int64_t longest, int32_t vocabulary) {
+  std::vector<std::vector<int32_t>> tokens(static_cast<size_t>(rows));
+  for (size_t row = 0; row < tokens.size(); ++row) {
+    const RandomBlocks random(99, static_cast<uint32_t>(row), 0, RandomStream::kBatchOrder);
+    const auto choices = static_cast<uint32_t>(longest - shortest + 1);
+    tokens[row].resize(static_cast<size_t>(shortest + random(0).c0 % choices));
+    for (size_t p = 0; p < tokens[row].size(); ++p) {
+      tokens[row][p] = static_cast<int32_t>(random(static_cast<uint32_t>(p)).c1 %
+                                            static_cast<uint32_t>(vocabulary));
+    }
+  }
+  return TokenBatch(tokens);
 }
 
 Column FloatColumn(const std::string& name, std::vector<int64_t> shape,

@@ -1,5 +1,5 @@
-// Programs of make_sampling_programs.py, loaded, and samples for them. For tests and benchmarks
-// only.
+// Programs of make_sampling_programs.py and make_language_models.py, loaded, and samples for them.
+// For tests and benchmarks only.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,16 @@ Engine& TestEngine(int threads = 1);
 std::unique_ptr<Model> LoadTestModel(const std::string& name, const std::string& input,
                                      LossKind loss, std::vector<float> scale = {},
                                      std::vector<float> shift = {});
+
+// A language model whose input and target are the column "tokens".
+std::unique_ptr<Model> LoadLanguageModel(const std::string& name, const SequenceSpec& spec = {});
+
+// Samples of different lengths: columns int32 "tokens" and, if there are masks, uint8 "mask".
+SampleBatch TokenBatch(const std::vector<std::vector<int32_t>>& tokens,
+                       const std::vector<std::vector<uint8_t>>& masks = {});
+
+// `rows` random sequences of `shortest` to `longest` tokens; the same for the same arguments.
+SampleBatch RandomSequences(int64_t rows, int64_t shortest, int64_t longest, int32_t vocabulary);
 
 Column FloatColumn(const std::string& name, std::vector<int64_t> shape,
                    const std::vector<float>& values);

@@ -71,11 +71,13 @@ absl::StatusOr<double> SecondsARow(const LoadedProgram& model, const TorchRows& 
                                    int64_t batch_rows, int calls) {
   const at::NoGradGuard no_grad;
   std::vector<float> values(static_cast<size_t>(batch_rows));
+  ExecutionPlan plan;
+  plan.trace_batch_rows = batch_rows;
   double best = std::numeric_limits<double>::infinity();
   for (int call = 0; call < calls; ++call) {
     const absl::Time start = absl::Now();
-    BIF_RETURN_IF_ERROR(EvaluateRows(model, model.anchor, train, 0, batch_rows, Observable{},
-                                     batch_rows, absl::MakeSpan(values)));
+    BIF_RETURN_IF_ERROR(EvaluateRows(model, model.anchor, train, 0, batch_rows, Observable{}, plan,
+                                     absl::MakeSpan(values)));
     best = std::min(best,
                     absl::ToDoubleSeconds(absl::Now() - start) / static_cast<double>(batch_rows));
   }

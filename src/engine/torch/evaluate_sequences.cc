@@ -1,0 +1,190 @@
+#include "src/engine/torch/evaluate_sequences.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/engine/length_buckets.h"
+#include "src/engine/torch/token_losses.h"
+
+namespace bif::engine {
+namespace {
+
+bool IsOneToken(ObservableKind kind) {
+  return kind == ObservableKind::kTokenProbability || kind == ObservableKind::kLogit ||
+         kind == ObservableKind::kLogitDifference;
+}
+
+TokenSelection SelectionOf(const Observable& observable) {
+  if (IsOneToken(observable.kind)) {
+    const int64_t position = observable.position;
+    return {position, position + 1, /*masked_too=*/true};
+  }
+  if (observable.kind == ObservableKind::kSpanLoss)
+    return {observable.span_begin, observable.span_end, false};
+  return {};
+}
+
+absl::Status CheckSpan(const Sequences& rows, int64_t first, int64_t count, int64_t shortest,
+                       const Observable& observable) {
+  const int64_t begin = observable.span_begin;
+  const int64_t end = observable.span_end == 0 ? shortest : int64_t{observable.span_end};
+  if (begin < 1 || begin >= shortest) {
+    return FieldError("observable.span_begin",
+                      absl::StrCat("must be 1 to ", shortest - 1,
+                                   ", the last position of the shortest sequence; is ", begin));
+  }
+  if (end <= begin || end > shortest) {
+    return FieldError("observable.span_end",
+                      absl::StrCat("must be above span_begin, ", begin, ", and at most ", shortest,
+                                   ", the tokens of the shortest sequence; is ", end));
+  }
+  for (int64_t row = first; row < first + count; ++row) {
+    const int64_t row_end = observable.span_end == 0 ? rows.length(row) : end;
+    bool any = false;
+    for (int64_t p = begin; p < row_end; ++p) any |= rows.Counts(row, p);
+    if (!any) {
+      return FieldError("observable.span_begin",
+                        absl::StrCat("the mask of row ", row, " hides the whole span"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLogit(const char* field, uint32_t index, int64_t vocabulary) {
+  if (int64_t{index} < vocabulary) return absl::OkStatus();
+  return FieldError(field, absl::StrCat("must be below the size of the vocabulary, ", vocabulary,
+                                        ", is ", index));
+}
+
+// What a row's values come to. Probabilities and margins are averaged, whatever the reduction of
+// losses is.
+float Reduced(absl::Span<const float> values, ObservableKind kind, TokenReduction reduction) {
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  const bool of_losses = kind == ObservableKind::kLoss || kind == ObservableKind::kSpanLoss;
+  if (of_losses && reduction == TokenReduction::kSum) return static_cast<float>(sum);
+  return static_cast<float>(sum / static_cast<double>(values.size()));
+}
+
+class Evaluator {
+ public:
+  Evaluator(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+            const TorchRows& rows, const Observable& observable)
+      : model_(model),
+        parameters_(parameters),
+        rows_(rows),
+        observable_(observable),
+        every_token_(observable.kind == ObservableKind::kTokenLosses) {}
+
+  size_t ValuesOf(int64_t row) const {
+    return every_token_ ? static_cast<size_t>(rows_.token_losses(row)) : 1;
+  }
+
+  // Rows [first, first + count), in calls of at most `tokens` tokens. Returns how many values they
+  // have, which are the first of `values`.
+  absl::StatusOr<size_t> Window(int64_t first, int64_t count, int64_t tokens,
+                                absl::Span<float> values) const {
+    std::vector<uint32_t> window(static_cast<size_t>(count));
+    std::iota(window.begin(), window.end(), static_cast<uint32_t>(first));
+    std::vector<size_t> begins = {0};  // of each row's values
+    for (const uint32_t row : window) begins.push_back(begins.back() + ValuesOf(row));
+    const auto length = [this](uint32_t row) { return rows_.token_losses(row); };
+    for (const auto& call : CutByLength(window, length, /*most_rows=*/0, tokens)) {
+      BIF_RETURN_IF_ERROR(Call(call, [&](uint32_t row) {
+        return values.subspan(begins[row - window[0]], ValuesOf(row));
+      }));
+    }
+    return begins.back();
+  }
+
+ private:
+  // One forward call. values_of(row) is where a row's values go.
+  absl::Status Call(absl::Span<const uint32_t> call,
+                    absl::FunctionRef<absl::Span<float>(uint32_t)> values_of) const {
+    const TokenTargets targets = rows_.tokens()->Targets(call, SelectionOf(observable_));
+    BIF_ASSIGN_OR_RETURN(const LinearHead head,
+                         model_.program->RunToHead(parameters_, rows_.Gather(call).inputs));
+    const at::Tensor found = TokenValues(head, targets, observable_).cpu().contiguous();
+    const float* begin = found.const_data_ptr<float>();
+    for (size_t i = 0; i < call.size(); ++i) {
+      const float* end = found.const_data_ptr<float>() + targets.ends[i];
+      Store(call[i], absl::MakeConstSpan(begin, static_cast<size_t>(end - begin)),
+            values_of(call[i]));
+      begin = end;
+    }
+    return absl::OkStatus();
+  }
+
+  // The values of a row's selected tokens, as the observable wants them.
+  void Store(uint32_t row, absl::Span<const float> selected, absl::Span<float> to) const {
+    if (!every_token_) {
+      to[0] = Reduced(selected, observable_.kind, model_.source.sequence.reduction);
+      return;
+    }
+    const Sequences& sequences = rows_.tokens()->sequences();
+    auto next = selected.begin();
+    for (int64_t p = 1; p < sequences.length(row); ++p)
+      to[static_cast<size_t>(p - 1)] = sequences.Counts(row, p) ? *next++ : 0.0f;
+  }
+
+  const LoadedProgram& model_;
+  const absl::Span<const at::Tensor> parameters_;
+  const TorchRows& rows_;
+  const Observable& observable_;
+  const bool every_token_;
+};
+
+}  // namespace
+
+absl::Status CheckTokenObservable(const Sequences& rows, int64_t first, int64_t count,
+                                  int64_t vocabulary, const Observable& observable) {
+  int64_t shortest = rows.length(first);
+  for (int64_t row = first + 1; row < first + count; ++row)
+    shortest = std::min(shortest, rows.length(row));
+  switch (observable.kind) {
+    case ObservableKind::kLoss:
+    case ObservableKind::kCorrectProbability:
+    case ObservableKind::kMargin:
+    case ObservableKind::kTokenLosses:
+      return absl::OkStatus();
+    case ObservableKind::kSpanLoss:
+      return CheckSpan(rows, first, count, shortest, observable);
+    case ObservableKind::kLogitDifference:
+      BIF_RETURN_IF_ERROR(
+          CheckLogit("observable.other_logit_index", observable.other_logit_index, vocabulary));
+      [[fallthrough]];
+    case ObservableKind::kLogit:
+      BIF_RETURN_IF_ERROR(CheckLogit("observable.logit_index", observable.logit_index, vocabulary));
+      [[fallthrough]];
+    case ObservableKind::kTokenProbability:
+      if (observable.position >= 1 && int64_t{observable.position} < shortest)
+        return absl::OkStatus();
+      return FieldError(
+          "observable.position",
+          absl::StrCat("must be 1 to ", shortest - 1,
+                       ", the last position of the shortest sequence; is ", observable.position));
+  }
+  return FieldError("observable.kind", "is not one that this server knows");
+}
+
+absl::Status EvaluateSequences(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+                               const TorchRows& rows, int64_t first, int64_t count,
+                               const Observable& observable, const ExecutionPlan& plan,
+                               absl::Span<float> values) {
+  const Evaluator evaluator(model, parameters, rows, observable);
+  for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
+    BIF_ASSIGN_OR_RETURN(
+        const size_t written,
+        evaluator.Window(first + done, std::min(plan.trace_batch_rows, count - done),
+                         plan.trace_batch_tokens, values));
+    values.remove_prefix(written);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bif::engine
