@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "bif/v1/datasets.grpc.pb.h"
 #include "server/client_stream_call.h"
 #include "server/convert_common.h"
@@ -83,9 +81,10 @@ class DatasetsService final : public v1::Datasets::CallbackService {
   grpc::ServerUnaryReactor* ListSamples(grpc::CallbackServerContext*,
                                         const v1::ListSamplesRequest* request,
                                         v1::ListSamplesResponse* response) override {
-    return StartUnary(runtime_, "bif.v1.Datasets/ListSamples", [=, this]() -> absl::Status {
-      BIF_ASSIGN_OR_RETURN(const jobs::PageRequest page, PageThatFits(*request));
-      return Fill(datasets_.ListSamples(request->dataset(), page, request->include_tensors()),
+    return StartUnary(runtime_, "bif.v1.Datasets/ListSamples", [=, this] {
+      // A client receives 4 MiB by default.
+      const int64_t max_tensor_bytes = request->include_tensors() ? 3 << 20 : 0;
+      return Fill(datasets_.ListSamples(request->dataset(), PageOf(*request), max_tensor_bytes),
                   response, ToProto);
     });
   }
@@ -126,26 +125,6 @@ class DatasetsService final : public v1::Datasets::CallbackService {
   }
 
  private:
-  // The page, made so small that its tensors stay below what a client receives by default (4 MiB).
-  absl::StatusOr<jobs::PageRequest> PageThatFits(const v1::ListSamplesRequest& request) {
-    constexpr int64_t kPageBytes = 3 << 20;
-    constexpr int32_t kDefaultRows = 50;
-    jobs::PageRequest page = PageOf(request);
-    if (!request.include_tensors() || page.page_size < 0) return page;
-    BIF_ASSIGN_OR_RETURN(const storage::pb::DatasetRecord record,
-                         datasets_.Record(request.dataset(), "dataset"));
-    int64_t sample_bytes = 256;  // id, digest and names
-    for (const auto& column : record.columns()) {
-      int64_t elements = 1;
-      for (int64_t dimension : column.shape()) elements *= dimension;
-      sample_bytes += elements * static_cast<int64_t>(SizeOf(static_cast<DType>(column.dtype())));
-    }
-    const int64_t fitting = std::max<int64_t>(1, kPageBytes / sample_bytes);
-    const int64_t asked = page.page_size == 0 ? kDefaultRows : page.page_size;
-    page.page_size = static_cast<int32_t>(std::min(asked, fitting));
-    return page;
-  }
-
   CallRuntime& runtime_;
   jobs::Datasets& datasets_;
 };

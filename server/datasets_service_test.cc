@@ -84,6 +84,48 @@ TEST(DatasetsService, PagesWalkAllSamplesAndShrinkUntilTheirTensorsFitIntoAMessa
   EXPECT_EQ(ids, "01234");
 }
 
+TEST(DatasetsService, SequencesOfAnyLengthKeepTheirOwnShapesAndEmptyOnesAreRefused) {
+  TestServer server;
+  v1::CreateDatasetRequest create;
+  create.set_dataset_id("corpus");
+  v1::TensorSpec* column = create.add_columns();
+  column->set_name("tokens");
+  column->set_dtype(v1::UINT8);
+  column->add_shape(-1);
+  v1::Dataset dataset;
+  ASSERT_TRUE(server.Call("bif.v1.Datasets/CreateDataset", create, dataset).ok());
+  EXPECT_EQ(dataset.columns(0).shape(0), -1);
+  const auto sequence = [&](const std::string& tokens) {
+    v1::Sample sample;
+    sample.set_id(tokens.empty() ? "empty" : tokens);
+    v1::Tensor* tensor = sample.add_tensors();
+    *tensor->mutable_spec() = *column;
+    tensor->mutable_spec()->set_shape(0, static_cast<int64_t>(tokens.size()));
+    tensor->set_data(tokens);
+    return sample;
+  };
+  ASSERT_TRUE(Append(server, {One(dataset.name(), sequence("abc")), One("", sequence("d"))}).ok());
+  v1::AppendSamplesRequest bad = One(dataset.name(), sequence("x"));
+  *bad.add_samples() = sequence("");
+  EXPECT_EQ(Append(server, {bad}).field, "samples[1].tensors[0]");
+  *bad.mutable_samples(1) = sequence("any");
+  *bad.mutable_samples(1)->mutable_tensors(0)->mutable_spec() = *column;
+  EXPECT_EQ(Append(server, {bad}).field, "samples[1].tensors[0]")
+      << "the sample must say its own length";
+
+  v1::ListSamplesRequest request;
+  request.set_dataset(dataset.name());
+  request.set_include_tensors(true);
+  v1::ListSamplesResponse page;
+  ASSERT_TRUE(server.Call("bif.v1.Datasets/ListSamples", request, page).ok());
+  ASSERT_EQ(page.samples_size(), 2);
+  for (int i = 0; i < 2; ++i) {
+    page.mutable_samples(i)->clear_digest();
+    EXPECT_EQ(page.samples(i).SerializeAsString(),
+              sequence(i == 0 ? "abc" : "d").SerializeAsString());
+  }
+}
+
 TEST(DatasetsService, BadSamplesAreRefusedByFieldAndTheWholeAppendWithThem) {
   TestServer server;
   const std::string name = MakeDataset(server, "train", 2);

@@ -71,8 +71,7 @@ absl::Status AppendElement(const nlohmann::json& value, v1::DType dtype, std::st
 absl::Status AppendNested(const nlohmann::json& value, const v1::TensorSpec& spec, int dimension,
                           std::string& bytes) {
   if (dimension == spec.shape_size()) return AppendElement(value, spec.dtype(), bytes);
-  if (!value.is_array() ||
-      (spec.shape(dimension) >= 0 && static_cast<int64_t>(value.size()) != spec.shape(dimension))) {
+  if (!value.is_array() || static_cast<int64_t>(value.size()) != spec.shape(dimension)) {
     return absl::InvalidArgumentError(
         absl::StrCat("dimension ", dimension, " must be a list of ", spec.shape(dimension)));
   }
@@ -139,7 +138,14 @@ absl::StatusOr<v1::Sample> ParseJsonSample(const std::string& line,
     }
     v1::Tensor& tensor = *sample.add_tensors();
     *tensor.mutable_spec() = column;
-    absl::Status status = AppendNested(*value, column, 0, *tensor.mutable_data());
+    if (column.shape_size() > 0 && column.shape(0) < 0) {  // of any length: the sample has its own
+      if (!value->is_array() || value->empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("column ", column.name(), ": must be a list that is not empty"));
+      }
+      tensor.mutable_spec()->set_shape(0, static_cast<int64_t>(value->size()));
+    }
+    absl::Status status = AppendNested(*value, tensor.spec(), 0, *tensor.mutable_data());
     if (!status.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("column ", column.name(), ": ", std::string(status.message())));

@@ -58,7 +58,8 @@ absl::StatusOr<v1::TensorSpec> ParseColumn(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   const auto wrong = [&] {
     return UsageError(absl::StrCat(
-        "a column is NAME:DTYPE[:D1,D2,...] with dtype uint8, int32, int64, float32 or bool, not '",
+        "a column is NAME:DTYPE[:D1,D2,...] with dtype uint8, int32, int64, float32 or bool, and ? "
+        "as D1 for samples of any length, not '",
         text, "'"));
   };
   if (parts.size() < 2 || parts.size() > 3 || parts[0].empty()) return wrong();
@@ -72,7 +73,11 @@ absl::StatusOr<v1::TensorSpec> ParseColumn(const std::string& text) {
   if (parts.size() == 3 && !parts[2].empty()) {
     for (const auto& dimension : absl::StrSplit(parts[2], ',')) {
       int64_t size = 0;
-      if (!absl::SimpleAtoi(dimension, &size) || size < 1) return wrong();
+      if (dimension == "?" && spec.shape_size() == 0) {
+        size = -1;
+      } else if (!absl::SimpleAtoi(dimension, &size) || size < 1) {
+        return wrong();
+      }
       spec.add_shape(size);
     }
   }

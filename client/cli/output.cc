@@ -131,7 +131,12 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
 }
 
 std::string ShapeText(const google::protobuf::RepeatedField<int64_t>& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+  return absl::StrCat("[",
+                      absl::StrJoin(shape, ", ",
+                                    [](std::string* text, int64_t size) {
+                                      absl::StrAppend(text, size < 0 ? "?" : absl::StrCat(size));
+                                    }),
+                      "]");
 }
 
 std::string Kebab(const std::string& enum_name) {

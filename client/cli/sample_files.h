@@ -25,8 +25,9 @@ struct SampleFileOptions {
 };
 
 // Opens `path` by its name: *.safetensors, whose tensors are [rows, ...] and named like the
-// columns; else JSON lines, an object a line with "id" (optional) and one entry a column, numbers
-// in nested lists as the shape says.
+// columns (or, with lengths, as safetensors_samples.h says); else JSON lines, an object a line with
+// "id" (optional) and one entry a column, numbers in nested lists as the shape says. Where the
+// column takes any length, a row's list may have any length but 0.
 absl::StatusOr<std::unique_ptr<SampleSource>> OpenSampleFile(const std::string& path,
                                                              SampleFileOptions options);
 

@@ -144,6 +144,70 @@ TEST_F(SampleFilesTest, DamagedSafetensorsAreRefused) {
   }
 }
 
+std::vector<v1::TensorSpec> SequenceColumns() {
+  return {*ParseColumn("tokens:int32:?"), *ParseColumn("mask:uint8:?")};
+}
+
+TEST_F(SampleFilesTest, JsonListsMayHaveAnyLengthWhereTheColumnSaysSo) {
+  const auto sample =
+      ParseJsonSample(R"({"tokens": [7, 8, 300], "mask": [0, 1, 1]})", SequenceColumns());
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->tensors(0).spec().shape(0), 3);
+  EXPECT_EQ(sample->tensors(0).data(), std::string("\7\0\0\0\10\0\0\0\x2c\1\0\0", 12));
+  EXPECT_EQ(sample->tensors(1).data(), std::string("\0\1\1", 3));
+  for (const char* line : {R"({"tokens": [], "mask": []})", R"({"tokens": 7, "mask": [1]})",
+                           R"({"tokens": [[7]], "mask": [1]})"}) {
+    EXPECT_EQ(ParseJsonSample(line, SequenceColumns()).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << line;
+  }
+}
+
+constexpr char kSequences[] =
+    R"({"tokens":{"dtype":"I32","shape":[3],"data_offsets":[0,12]},)"
+    R"("tokens.lengths":{"dtype":"I64","shape":[2],"data_offsets":[12,28]},)"
+    R"("mask":{"dtype":"U8","shape":[2,2],"data_offsets":[28,32]}})";
+std::string SequenceData(int64_t first_length, int64_t second_length) {
+  std::string data = "aaaabbbbcccc";
+  for (const int64_t length : {first_length, second_length})
+    data.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  return data + "wxyz";
+}
+
+TEST_F(SampleFilesTest, SafetensorsRowsMayHaveLengthsOfTheirOwn) {
+  SampleFileOptions options = Options();
+  options.columns = SequenceColumns();
+  auto samples = OpenSampleFile(
+      Write("sequences.safetensors", Safetensors(kSequences, SequenceData(1, 2))), options);
+  ASSERT_TRUE(samples.ok()) << samples.status();
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE((*samples)->Rewind().ok());
+    const v1::Sample first = **(*samples)->Next();
+    EXPECT_EQ(first.tensors(0).data(), "aaaa");
+    EXPECT_EQ(first.tensors(0).spec().shape(0), 1);
+    EXPECT_EQ(first.tensors(1).data(), "wx") << "without lengths all rows are as long";
+    const v1::Sample second = **(*samples)->Next();
+    EXPECT_EQ(second.tensors(0).data(), "bbbbcccc");
+    EXPECT_EQ(second.tensors(0).spec().shape(0), 2);
+    EXPECT_FALSE((*samples)->Next()->has_value());
+  }
+}
+
+TEST_F(SampleFilesTest, RowLengthsThatDoNotFitAreRefused) {
+  SampleFileOptions options = Options();
+  options.columns = SequenceColumns();
+  for (const auto& [first, second] : {std::pair<int64_t, int64_t>{0, 3},
+                                      {3, 0},
+                                      {1, 1},
+                                      {4, -1},
+                                      {1, std::numeric_limits<int64_t>::max()}}) {
+    const auto opened = OpenSampleFile(
+        Write("bad.safetensors", Safetensors(kSequences, SequenceData(first, second))), options);
+    EXPECT_EQ(opened.status().code(), absl::StatusCode::kInvalidArgument) << first;
+    EXPECT_THAT(std::string(opened.status().message()), HasSubstr("tokens.lengths"));
+  }
+}
+
 TEST_F(SampleFilesTest, NpyHoldsItsRowCountThoughItCameInBlocks) {
   const std::string path = Write("out.npy", "");
   const float values[] = {1, 2, 3, 4, 5, 6};

@@ -53,8 +53,12 @@ TEST(Names, AColumnIsNameDtypeAndShape) {
   EXPECT_EQ(image->dtype(), v1::UINT8);
   EXPECT_EQ(ShapeText(image->shape()), "[28, 28]");
   EXPECT_EQ(ParseColumn("label:int64")->shape_size(), 0);
+  const auto tokens = ParseColumn("tokens:int32:?");
+  ASSERT_TRUE(tokens.ok()) << tokens.status();
+  EXPECT_EQ(tokens->shape(0), -1);
+  EXPECT_EQ(ShapeText(tokens->shape()), "[?]");
   for (const char* text : {"", "image", "image:float64", ":uint8", "a:uint8:0", "a:uint8:x",
-                           "a:uint8:1:2", "a:dtype_unspecified"}) {
+                           "a:uint8:1:2", "a:uint8:2,?", "a:dtype_unspecified"}) {
     EXPECT_TRUE(IsUsageError(ParseColumn(text).status())) << text;
   }
 }

@@ -36,6 +36,7 @@ Digest BodyOf(const std::string& dataset_id, const SampleBatch& rows,
   for (const Column& column : rows.columns) {
     sha.UpdateField(column.spec.ToString());
     sha.UpdateField({reinterpret_cast<const char*>(column.data.data()), column.data.size()});
+    for (const uint64_t end : column.row_ends) sha.UpdateU64(end);
   }
   return sha.Finish();
 }

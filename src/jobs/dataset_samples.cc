@@ -15,6 +15,8 @@ namespace {
 using storage::pb::DatasetRecord;
 
 constexpr int64_t kHeadersAtOnce = 4096;
+// What a sample takes in a page beside its tensors: id, digest and names.
+constexpr int64_t kOverheadBytes = 256;
 
 }  // namespace
 
@@ -32,7 +34,7 @@ absl::StatusOr<StoredSample> Datasets::GetSample(const std::string& name) {
 
 absl::StatusOr<Page<StoredSample>> Datasets::ListSamples(const std::string& dataset,
                                                          const PageRequest& request,
-                                                         bool include_tensors) {
+                                                         int64_t max_tensor_bytes) {
   BIF_ASSIGN_OR_RETURN(const DatasetRecord record, Record(dataset, "dataset"));
   const std::string arguments = absl::StrCat("samples of ", record.id());
   BIF_ASSIGN_OR_RETURN(const PageCursor cursor, OpenPage(request, arguments));
@@ -54,14 +56,37 @@ absl::StatusOr<Page<StoredSample>> Datasets::ListSamples(const std::string& data
       page.items.push_back(std::move(stored));
     }
   }
-  if (next < record.rows()) page.next_page_token = NextPageToken(arguments, absl::StrCat(next));
-  if (include_tensors && !ordinals.empty()) {
-    BIF_ASSIGN_OR_RETURN(const SampleBatch batch, store_.samples().Read(record.number(), ordinals));
-    for (size_t i = 0; i < page.items.size(); ++i) {
-      page.items[i].sample = SampleAt(batch, static_cast<int64_t>(i), page.items[i].sample.id);
+  if (max_tensor_bytes > 0 && !ordinals.empty()) {
+    BIF_ASSIGN_OR_RETURN(const size_t fitting,
+                         ReadTensors(record.number(), ordinals, max_tensor_bytes, page.items));
+    if (fitting < page.items.size()) {
+      next = ordinals[fitting];
+      page.items.resize(fitting);
     }
   }
+  if (next < record.rows()) page.next_page_token = NextPageToken(arguments, absl::StrCat(next));
   return page;
+}
+
+absl::StatusOr<size_t> Datasets::ReadTensors(uint32_t dataset_number,
+                                             const std::vector<uint32_t>& ordinals,
+                                             int64_t max_bytes, std::vector<StoredSample>& items) {
+  int64_t bytes = 0;
+  // Samples may have any length, so a few are read at first, and then more and more.
+  for (size_t done = 0, group = 1; done < items.size(); group *= 2) {
+    const auto begin = ordinals.begin() + static_cast<int64_t>(done);
+    const size_t count = std::min(group, items.size() - done);
+    BIF_ASSIGN_OR_RETURN(const SampleBatch batch,
+                         store_.samples().Read(dataset_number, {begin, begin + count}));
+    for (int64_t row = 0; row < batch.rows; ++row, ++done) {
+      Sample sample = SampleAt(batch, row, items[done].sample.id);
+      for (const Column& tensor : sample.tensors) bytes += static_cast<int64_t>(tensor.data.size());
+      bytes += kOverheadBytes;
+      if (bytes > max_bytes && done > 0) return done;
+      items[done].sample = std::move(sample);
+    }
+  }
+  return items.size();
 }
 
 absl::StatusOr<int64_t> Datasets::DeleteSamples(const std::string& dataset,

@@ -127,8 +127,10 @@ class Datasets {
   absl::StatusOr<AppendResult> Import(const ImportSpec& spec);
 
   absl::StatusOr<StoredSample> GetSample(const std::string& name);  // datasets/{id}/samples/{id}
+  // With their tensors if max_tensor_bytes is not 0; then the page ends before a sample that would
+  // make it larger, but never before its first.
   absl::StatusOr<Page<StoredSample>> ListSamples(const std::string& dataset,
-                                                 const PageRequest& page, bool include_tensors);
+                                                 const PageRequest& page, int64_t max_tensor_bytes);
   // Removes samples from every answer at once. NOT_FOUND, and nothing is deleted, if an id is
   // unknown.
   absl::StatusOr<int64_t> DeleteSamples(const std::string& dataset,
@@ -160,6 +162,10 @@ class Datasets {
                                                           storage::WriteSet& writes)>;
   absl::StatusOr<AppendResult> Grow(const RequestId& request, const Digest& body,
                                     const std::string& id, const WriteRows& write);
+  // Reads the tensors of the items, which lie at these ordinals, until they are larger than
+  // max_bytes. Gives how many are below it, at least 1.
+  absl::StatusOr<size_t> ReadTensors(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
+                                     int64_t max_bytes, std::vector<StoredSample>& items);
   absl::StatusOr<storage::pb::DatasetRecord> RecordById(const std::string& id);
   absl::StatusOr<Dataset> View(const storage::pb::DatasetRecord& record);
   absl::Mutex& LockOf(uint32_t dataset_number);

@@ -58,11 +58,11 @@ TEST_F(DatasetsTest, AppendedSamplesAreReadBackInOrder) {
   EXPECT_EQ(stored.sample.tensors[0].data, SampleOf("", 1).tensors[0].data);
   Restart();
   PageRequest request{2, ""};
-  const Page<StoredSample> first = *datasets().ListSamples("datasets/a", request, true);
+  const Page<StoredSample> first = *datasets().ListSamples("datasets/a", request, 1 << 20);
   ASSERT_EQ(first.items.size(), 2u);
   EXPECT_EQ(first.items[1].sample.tensors[0].data, SampleOf("", 2).tensors[0].data);
   request.page_token = first.next_page_token;
-  const Page<StoredSample> rest = *datasets().ListSamples("datasets/a", request, false);
+  const Page<StoredSample> rest = *datasets().ListSamples("datasets/a", request, 0);
   ASSERT_EQ(rest.items.size(), 1u);
   EXPECT_EQ(rest.items[0].name, "datasets/a/samples/z");
   EXPECT_TRUE(rest.items[0].sample.tensors.empty());
@@ -73,9 +73,8 @@ TEST_F(DatasetsTest, AppendedSamplesAreReadBackInOrder) {
 TEST_F(DatasetsTest, ATokenOfOneDatasetIsNoneOfAnother) {
   MakeDataset("a", 3);
   MakeDataset("b", 3);
-  const std::string token = datasets().ListSamples("datasets/a", {2, ""}, false)->next_page_token;
-  EXPECT_EQ(FieldPath(datasets().ListSamples("datasets/b", {2, token}, false).status()),
-            "page_token");
+  const std::string token = datasets().ListSamples("datasets/a", {2, ""}, 0)->next_page_token;
+  EXPECT_EQ(FieldPath(datasets().ListSamples("datasets/b", {2, token}, 0).status()), "page_token");
 }
 
 TEST_F(DatasetsTest, NothingOfAFailedAppendIsSeen) {
@@ -141,7 +140,7 @@ TEST_F(DatasetsTest, DeletedSamplesAreGoneAndTheirIdsAreFree) {
   EXPECT_EQ(datasets().Get("datasets/a")->samples, 3);
   EXPECT_EQ(*datasets().DeleteSamples("datasets/a", {"r1", "r1"}), 1);
   EXPECT_TRUE(absl::IsNotFound(datasets().GetSample("datasets/a/samples/r1").status()));
-  EXPECT_EQ(datasets().ListSamples("datasets/a", {}, true)->items.size(), 2u);
+  EXPECT_EQ(datasets().ListSamples("datasets/a", {}, 1 << 20)->items.size(), 2u);
   EXPECT_EQ(*datasets().LivingOrdinals(*datasets().Record("datasets/a", "name")),
             (std::vector<uint32_t>{0, 2}));
   EXPECT_TRUE(Append({SampleOf("r1", 9)}).ok());
@@ -204,6 +203,75 @@ TEST_F(DatasetsTest, ImportsAreAllOrNothing) {
   EXPECT_EQ(FieldPath(datasets().Import(spec).status()), "first_id");
   EXPECT_EQ(datasets().Get("datasets/a")->samples, 3);
   EXPECT_TRUE(absl::IsNotFound(datasets().GetSample("datasets/a/samples/row-0").status()));
+}
+
+// Sequences of tokens with a label.
+class SequencesTest : public DatasetsTest {
+ protected:
+  SequencesTest() {
+    EXPECT_TRUE(
+        datasets()
+            .Create({{}, "a", "", {{"tokens", DType::kInt32, {-1}}, {"label", DType::kUint8, {}}}})
+            .ok());
+  }
+
+  static Sample Sequence(const std::string& id, const std::vector<int32_t>& tokens) {
+    const auto* begin = reinterpret_cast<const std::byte*>(tokens.data());
+    return {id,
+            {{{"tokens", DType::kInt32, {static_cast<int64_t>(tokens.size())}},
+              {begin, begin + tokens.size() * sizeof(int32_t)}},
+             {{"label", DType::kUint8, {}}, {std::byte{1}}}}};
+  }
+};
+
+TEST_F(SequencesTest, OfAnyLengthAreReadBackWithTheirOwnShape) {
+  ASSERT_TRUE(Append({Sequence("long", {1, 2, 3, 4}), Sequence("short", {5})}).ok());
+  ASSERT_TRUE(Append({Sequence("more", {6, 7})}).ok());
+  Restart();
+  const StoredSample stored = *datasets().GetSample("datasets/a/samples/more");
+  EXPECT_EQ(stored.sample.tensors[0].spec.shape, std::vector<int64_t>{2});
+  EXPECT_EQ(stored.sample.tensors[0].data, Sequence("", {6, 7}).tensors[0].data);
+  const Page<StoredSample> page = *datasets().ListSamples("datasets/a", {}, 1 << 20);
+  ASSERT_EQ(page.items.size(), 3u);
+  EXPECT_EQ(page.items[0].sample.tensors[0].spec.shape, std::vector<int64_t>{4});
+  EXPECT_EQ(page.items[1].sample.tensors[0].data, Sequence("", {5}).tensors[0].data);
+}
+
+TEST_F(SequencesTest, AnEmptyOneIsRefusedByItsPathAndTheAppendWithIt) {
+  EXPECT_EQ(FieldPath(Append({Sequence("x", {1}), Sequence("y", {})}).status()),
+            "samples[1].tensors[0]");
+  EXPECT_EQ(datasets().Get("datasets/a")->samples, 0);
+}
+
+TEST_F(SequencesTest, PagesEndWhereTheirTensorsWouldBeTooLarge) {
+  std::vector<Sample> samples;
+  for (size_t r = 0; r < 40; ++r)
+    samples.push_back(
+        Sequence("s" + std::to_string(r), std::vector<int32_t>(r == 7 ? 20'000 : 1000)));
+  ASSERT_TRUE(Append(samples).ok());
+  PageRequest request{30, ""};
+  std::vector<std::string> ids;
+  do {
+    const Page<StoredSample> page = *datasets().ListSamples("datasets/a", request, 50'000);
+    size_t bytes = 0;
+    for (const StoredSample& stored : page.items) {
+      bytes += stored.sample.tensors.at(0).data.size();
+      ids.push_back(stored.sample.id);
+    }
+    EXPECT_TRUE(bytes <= 50'000 || page.items.size() == 1) << bytes;
+    EXPECT_GE(page.items.size(), 1u);
+    request.page_token = page.next_page_token;
+  } while (!request.page_token.empty());
+  ASSERT_EQ(ids.size(), 40u);
+  for (size_t r = 0; r < 40; ++r) EXPECT_EQ(ids[r], "s" + std::to_string(r));
+}
+
+TEST_F(SequencesTest, ARepeatedAppendMayNotCutTheTokensElsewhere) {
+  const RequestId request{"default", "append-1"};
+  ASSERT_TRUE(Append({Sequence("x", {1, 2, 3}), Sequence("y", {4})}, request).ok());
+  ASSERT_TRUE(Append({Sequence("x", {1, 2, 3}), Sequence("y", {4})}, request).ok());
+  EXPECT_EQ(FieldPath(Append({Sequence("x", {1, 2}), Sequence("y", {3, 4})}, request).status()),
+            "request_id");
 }
 
 TEST_F(DatasetsTest, HiddenDatasetsAreInNoListing) {

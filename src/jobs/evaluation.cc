@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/samples.h"
 
 namespace bif::jobs {
 namespace {
@@ -82,16 +83,10 @@ absl::Status Evaluation::Upload(EvaluationGroup& group) {
   }
   if (!absl::IsInvalidArgument(resident.status())) return resident.status();
   // Which one was it? One by one, to name the request's own field.
-  for (int64_t r = 0; r < group.samples.rows; ++r) {
-    SampleBatch one;
-    one.rows = 1;
-    for (const Column& column : group.samples.columns) {
-      const auto begin = column.data.begin() + static_cast<int64_t>(column.spec.bytes()) * r;
-      one.columns.push_back(
-          {column.spec, {begin, begin + static_cast<int64_t>(column.spec.bytes())}});
-    }
-    const auto alone = model_->Upload(one);
-    if (!alone.ok()) return FieldError(spec_.field_of_row(group.rows[r]), std::string(alone.status().message()));
+  for (size_t r = 0; r < group.rows.size(); ++r) {
+    const auto alone = model_->Upload(SelectRows(group.samples, {&r, 1}));
+    if (!alone.ok())
+      return FieldError(spec_.field_of_row(group.rows[r]), std::string(alone.status().message()));
   }
   return resident.status();
 }

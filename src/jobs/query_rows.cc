@@ -7,31 +7,26 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/dataset_record.h"
+#include "src/jobs/samples.h"
 #include "src/jobs/trace_arrays.h"
 #include "src/jobs/trace_cache.h"
 
 namespace bif::jobs {
 namespace {
 
-std::vector<TensorSpec> ColumnsOf(const storage::pb::DatasetRecord& record) {
-  std::vector<TensorSpec> columns;
-  for (const auto& column : record.columns()) {
-    columns.push_back({column.name(),
-                       static_cast<DType>(column.dtype()),
-                       {column.shape().begin(), column.shape().end()}});
-  }
-  return columns;
-}
-
-// The training data's columns that the program looks at: an inline query must have these.
+// The training data's columns that the program looks at: an inline query must have these, but of
+// any length where the program takes any.
 std::vector<TensorSpec> NeededColumns(const storage::pb::DatasetRecord& training,
                                       const engine::ProgramInfo& info) {
   std::vector<TensorSpec> needed;
-  for (const TensorSpec& column : ColumnsOf(training)) {
-    if (std::any_of(info.columns.begin(), info.columns.end(),
-                    [&](const TensorSpec& wanted) { return wanted.name == column.name; })) {
-      needed.push_back(column);
-    }
+  for (TensorSpec& column : ColumnsOf(training)) {
+    const auto wanted =
+        std::find_if(info.columns.begin(), info.columns.end(),
+                     [&](const TensorSpec& candidate) { return candidate.name == column.name; });
+    if (wanted == info.columns.end()) continue;
+    if (wanted->variable() && !column.shape.empty()) column.shape[0] = -1;
+    needed.push_back(std::move(column));
   }
   return needed;
 }
@@ -49,22 +44,6 @@ std::string HiddenId(const std::vector<TensorSpec>& columns) {
 // The path of a part of the set; the set may be the whole request.
 std::string Path(const std::string& field, const std::string& part) {
   return field.empty() ? part : absl::StrCat(field, ".", part);
-}
-
-SampleBatch RowsOf(const SampleBatch& batch, const std::vector<size_t>& rows) {
-  SampleBatch picked;
-  picked.rows = static_cast<int64_t>(rows.size());
-  for (const Column& column : batch.columns) {
-    const size_t bytes = column.spec.bytes();
-    Column& to = picked.columns.emplace_back();
-    to.spec = column.spec;
-    to.data.reserve(rows.size() * bytes);
-    for (size_t row : rows) {
-      const auto begin = column.data.begin() + static_cast<int64_t>(row * bytes);
-      to.data.insert(to.data.end(), begin, begin + static_cast<int64_t>(bytes));
-    }
-  }
-  return picked;
 }
 
 }  // namespace
@@ -198,7 +177,7 @@ absl::StatusOr<EvaluationSpec> QueryRowsResolver::SpecFor(const QueryRows& rows,
     EvaluationGroup group;
     group.first_draw = first_draw;
     if (rows.is_inline) {
-      group.samples = RowsOf(rows.inline_batch, members);
+      group.samples = SelectRows(rows.inline_batch, members);
     } else {
       std::sort(members.begin(), members.end(),
                 [&](size_t a, size_t b) { return *rows.rows[a].ordinal < *rows.rows[b].ordinal; });
@@ -251,7 +230,7 @@ absl::Status QueryRowsResolver::StoreInlineSamples(QueryRows& rows) {
   if (fresh.empty()) return absl::OkStatus();
   BIF_ASSIGN_OR_RETURN(
       const uint32_t first,
-      datasets_.AppendHidden(rows.hidden_id, RowsOf(rows.inline_batch, fresh), ids));
+      datasets_.AppendHidden(rows.hidden_id, SelectRows(rows.inline_batch, fresh), ids));
   for (QueryRow& row : rows.rows) {
     if (!row.ordinal) row.ordinal = first + position[row.sample_id];
   }

@@ -11,17 +11,40 @@
 namespace bif::jobs {
 namespace {
 
-absl::Status CheckTensor(const Column& tensor, const TensorSpec& wanted, std::string_view path) {
-  if (!(tensor.spec == wanted)) {
-    return FieldError(path, absl::StrCat("is ", tensor.spec.ToString(), " where ",
-                                         wanted.ToString(), " is needed"));
+// Whether a sample's own shape is one that the column takes.
+bool ShapeFits(const std::vector<int64_t>& shape, const std::vector<int64_t>& needed) {
+  if (shape.size() != needed.size()) return false;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (needed[d] != -1 && needed[d] != shape[d]) return false;
   }
-  if (tensor.data.size() != wanted.bytes()) {
-    return FieldError(path, absl::StrCat("has ", tensor.data.size(), " bytes; ", wanted.ToString(),
-                                         " has ", wanted.bytes()));
+  return true;
+}
+
+absl::Status CheckTensor(const Column& tensor, const TensorSpec& wanted, std::string_view path) {
+  const TensorSpec& spec = tensor.spec;
+  if (spec.dtype != wanted.dtype || !ShapeFits(spec.shape, wanted.shape)) {
+    return FieldError(
+        path, absl::StrCat("is ", spec.ToString(), " where ", wanted.ToString(), " is needed"));
+  }
+  uint64_t bytes = wanted.bytes();
+  if (wanted.variable()) {
+    const int64_t length = spec.shape[0];
+    if (length < 1) {
+      return FieldError(
+          path, absl::StrCat("is ", spec.ToString(), "; a sample has at least one element"));
+    }
+    if (length > kMaxSampleBytes / static_cast<int64_t>(bytes)) {
+      return FieldError(path,
+                        absl::StrCat("is ", spec.ToString(), "; a sample has at most 64 MiB"));
+    }
+    bytes *= static_cast<uint64_t>(length);
+  }
+  if (tensor.data.size() != bytes) {
+    return FieldError(path, absl::StrCat("has ", tensor.data.size(), " bytes; ", spec.ToString(),
+                                         " has ", bytes));
   }
   if (wanted.dtype != DType::kFloat32) return absl::OkStatus();
-  for (int64_t i = 0; i < wanted.elements(); ++i) {
+  for (size_t i = 0; i < bytes / sizeof(float); ++i) {
     float value;
     std::memcpy(&value, tensor.data.data() + i * sizeof(value), sizeof(value));
     if (!std::isfinite(value)) {
@@ -36,6 +59,7 @@ absl::Status CheckTensor(const Column& tensor, const TensorSpec& wanted, std::st
 absl::Status AppendSample(const Sample& sample, const std::string& path,
                           std::vector<Column>& columns) {
   std::vector<bool> filled(columns.size(), false);
+  size_t bytes = 0;
   for (size_t t = 0; t < sample.tensors.size(); ++t) {
     const Column& tensor = sample.tensors[t];
     const std::string tensor_path = absl::StrCat(path, ".tensors[", t, "]");
@@ -51,21 +75,17 @@ absl::Status AppendSample(const Sample& sample, const std::string& path,
     }
     filled[column - columns.begin()] = true;
     BIF_RETURN_IF_ERROR(CheckTensor(tensor, column->spec, tensor_path));
-    column->data.insert(column->data.end(), tensor.data.begin(), tensor.data.end());
+    column->Append(tensor.data);
+    bytes += tensor.data.size();
+  }
+  if (bytes > static_cast<size_t>(kMaxSampleBytes)) {
+    return FieldError(path, absl::StrCat("has ", bytes, " bytes; a sample has at most 64 MiB"));
   }
   for (size_t c = 0; c < columns.size(); ++c) {
     if (!filled[c])
       return FieldError(path, absl::StrCat("lacks the column ", columns[c].spec.ToString()));
   }
   return absl::OkStatus();
-}
-
-bool ShapeFits(const std::vector<int64_t>& shape, const std::vector<int64_t>& needed) {
-  if (shape.size() != needed.size()) return false;
-  for (size_t d = 0; d < shape.size(); ++d) {
-    if (needed[d] != -1 && needed[d] != shape[d]) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -90,11 +110,22 @@ Sample SampleAt(const SampleBatch& batch, int64_t row, std::string id) {
   Sample sample;
   sample.id = std::move(id);
   for (const Column& column : batch.columns) {
-    const auto begin = column.data.begin() + row * static_cast<int64_t>(column.spec.bytes());
-    sample.tensors.push_back(
-        {column.spec, std::vector<std::byte>(begin, begin + column.spec.bytes())});
+    const absl::Span<const std::byte> bytes = column.Row(row);
+    sample.tensors.push_back({{column.spec.name, column.spec.dtype, column.RowShape(row)},
+                              {bytes.begin(), bytes.end()}});
   }
   return sample;
+}
+
+SampleBatch SelectRows(const SampleBatch& batch, absl::Span<const size_t> rows) {
+  SampleBatch selected;
+  selected.rows = static_cast<int64_t>(rows.size());
+  for (const Column& column : batch.columns) {
+    Column& to = selected.columns.emplace_back();
+    to.spec = column.spec;
+    for (size_t row : rows) to.Append(column.Row(static_cast<int64_t>(row)));
+  }
+  return selected;
 }
 
 void AppendRows(const SampleBatch& from, SampleBatch& to) {
@@ -103,8 +134,7 @@ void AppendRows(const SampleBatch& from, SampleBatch& to) {
     return;
   }
   for (Column& column : to.columns) {
-    const Column* source = from.Find(column.spec.name);
-    column.data.insert(column.data.end(), source->data.begin(), source->data.end());
+    column.AppendRows(*from.Find(column.spec.name), 0, from.rows);
   }
   to.rows += from.rows;
 }

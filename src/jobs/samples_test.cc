@@ -69,6 +69,70 @@ TEST(Samples, FaultsNameSampleAndTensor) {
   EXPECT_EQ(PathOfFault(bad), "samples[1]");
 }
 
+const std::vector<TensorSpec> kSequence = {{"tokens", DType::kInt32, {-1}},
+                                           {"mask", DType::kBool, {-1}}};
+
+// Every token is 1; the mask has the same length.
+Sample SequenceOf(int64_t length) {
+  std::vector<int32_t> tokens(static_cast<size_t>(length), 1);
+  const auto* begin = reinterpret_cast<const std::byte*>(tokens.data());
+  return {"id",
+          {{{"tokens", DType::kInt32, {length}}, {begin, begin + tokens.size() * sizeof(int32_t)}},
+           {{"mask", DType::kBool, {length}}, std::vector<std::byte>(tokens.size())}}};
+}
+
+TEST(Samples, OfAnyLengthBecomeABatchAndComeBack) {
+  const absl::StatusOr<SampleBatch> batch =
+      BatchOf({SequenceOf(3), SequenceOf(1), SequenceOf(7)}, kSequence, "samples");
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_TRUE(ValidateBatch(*batch, kSequence).ok());
+  for (const auto& [row, length] : {std::pair<int64_t, int64_t>{0, 3}, {1, 1}, {2, 7}}) {
+    const Sample sample = SampleAt(*batch, row, "id");
+    EXPECT_EQ(sample.tensors[0].spec.shape, std::vector<int64_t>{length});
+    EXPECT_EQ(sample.tensors[0].data, SequenceOf(length).tensors[0].data);
+    EXPECT_EQ(sample.tensors[1].data, SequenceOf(length).tensors[1].data);
+  }
+  const size_t some[] = {2, 0};
+  const SampleBatch selected = SelectRows(*batch, some);
+  EXPECT_EQ(selected.columns[0].row_ends, (std::vector<uint64_t>{28, 40}));
+  SampleBatch twice;
+  AppendRows(*batch, twice);
+  AppendRows(selected, twice);
+  EXPECT_TRUE(ValidateBatch(twice, kSequence).ok());
+  EXPECT_EQ(twice.columns[1].RowShape(3), std::vector<int64_t>{7});
+}
+
+TEST(Samples, EmptyAndMisshapenSequencesNameTheirTensor) {
+  const auto path_of = [](const Sample& bad) {
+    const absl::Status status =
+        BatchOf({SequenceOf(2), SequenceOf(3), SequenceOf(1), bad}, kSequence, "samples").status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return FieldPath(status).value_or("none");
+  };
+  EXPECT_EQ(path_of(SequenceOf(0)), "samples[3].tensors[0]");
+  Sample bad = SequenceOf(4);
+  bad.tensors[0].spec.shape = {-1};  // the column's shape, not the sample's own
+  EXPECT_EQ(path_of(bad), "samples[3].tensors[0]");
+  bad = SequenceOf(4);
+  bad.tensors[1].spec.shape = {5};
+  EXPECT_EQ(path_of(bad), "samples[3].tensors[1]");
+  bad = SequenceOf(4);
+  bad.tensors[1].spec.shape = {int64_t{1} << 62};
+  EXPECT_EQ(path_of(bad), "samples[3].tensors[1]");
+  bad = SequenceOf(4);
+  bad.tensors[0].spec.shape = {2, 2};
+  EXPECT_EQ(path_of(bad), "samples[3].tensors[0]");
+}
+
+TEST(Samples, ProgramsThatTakeAnyLengthFitColumnsOfAnyAndOfOneLength) {
+  const std::vector<TensorSpec> any = {{"tokens", DType::kInt64, {-1}}};
+  const std::vector<TensorSpec> one = {{"tokens", DType::kInt64, {64}}};
+  EXPECT_TRUE(CheckColumnsFit(any, any).ok());
+  EXPECT_TRUE(CheckColumnsFit(one, any).ok());
+  EXPECT_TRUE(CheckColumnsFit(one, one).ok());
+  EXPECT_FALSE(CheckColumnsFit(any, one).ok());
+}
+
 TEST(Samples, ColumnsFitWhereNamesTypesAndShapesDo) {
   EXPECT_TRUE(CheckColumnsFit(kColumns, {{"image", DType::kUnspecified, {-1}}}).ok());
   EXPECT_TRUE(CheckColumnsFit(kColumns, {{"label", DType::kUint8, {}}}).ok());

@@ -1,6 +1,6 @@
 // Blocks of samples as bytes: values of the column family `samples`. Pure functions, thread-safe.
 //
-// A block holds consecutive ordinals and never crosses a multiple of its run's block size.
+// A block holds consecutive ordinals and never crosses a multiple of 256.
 // docs/storage_format.md has the layout. Damage is DATA_LOSS and names the block.
 #pragma once
 
@@ -18,11 +18,12 @@ namespace bif::storage {
 // Part of the key and of a file that may be years old: never reuse a number.
 enum class BlockKind : uint8_t { kIdentities = 0, kTensors = 1 };
 
-inline constexpr int64_t kIdentityBlockRows = 256;
+inline constexpr int64_t kBlockRows = 256;
 
-// Rows of a tensor block: the largest power of two up to 256 that stays within 1 MiB, so that
-// reading one large sample does not read 255 others. A function of the dataset's columns alone.
-int64_t TensorBlockRows(const SampleBatch& batch);
+// How many rows of the batch, from row `first` on, which gets `ordinal`, make one tensor block: as
+// many as stay within 1 MiB, so that reading one large sample does not read many others, at least
+// one, and none beyond the next multiple of 256.
+int64_t TensorBlockRows(const SampleBatch& batch, int64_t first, uint32_t ordinal);
 
 // dataset u32 | kind u8 | first ordinal u32, big endian.
 struct BlockKey {
@@ -46,18 +47,9 @@ std::string EncodeIdentities(const BlockKey& key, const std::vector<SampleIdenti
 std::string EncodeTensors(const BlockKey& key, const SampleBatch& batch, int64_t first,
                           int64_t rows);
 
-// Decoded blocks refer to `value`.
+// Identities refer to `value`.
 absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key,
                                                              std::string_view value);
-
-struct TensorBlock {
-  struct Column {
-    TensorSpec spec;
-    std::string_view data;
-  };
-  uint32_t rows = 0;
-  std::vector<Column> columns;
-};
-absl::StatusOr<TensorBlock> DecodeTensors(const BlockKey& key, std::string_view value);
+absl::StatusOr<SampleBatch> DecodeTensors(const BlockKey& key, std::string_view value);
 
 }  // namespace bif::storage

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "src/storage/sample_store.h"
 
@@ -15,13 +14,11 @@ Digest SampleDigest(const SampleBatch& batch, int64_t row) {
   for (const Column* column : columns) {
     digest.UpdateField(column->spec.name);
     digest.UpdateU64(static_cast<uint64_t>(column->spec.dtype));
-    digest.UpdateU64(column->spec.shape.size());
-    for (const int64_t dimension : column->spec.shape)
-      digest.UpdateU64(static_cast<uint64_t>(dimension));
-    const size_t bytes = column->spec.bytes();
-    digest.UpdateField(
-        {reinterpret_cast<const char*>(column->data.data()) + bytes * static_cast<size_t>(row),
-         bytes});
+    const std::vector<int64_t> shape = column->RowShape(row);
+    digest.UpdateU64(shape.size());
+    for (const int64_t dimension : shape) digest.UpdateU64(static_cast<uint64_t>(dimension));
+    const absl::Span<const std::byte> bytes = column->Row(row);
+    digest.UpdateField({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
   return digest.Finish();
 }

@@ -1,4 +1,4 @@
-// The samples' tensors and ids, in blocks of 256 consecutive ordinals.
+// The samples' tensors and ids, in blocks of up to 256 consecutive ordinals.
 //
 // Appending happens in two steps: Write puts blocks that nothing refers to yet, and adds to
 // `writes` what makes them visible; the caller commits `writes` together with the dataset's new row
@@ -27,7 +27,8 @@ struct SampleHeader {
   bool deleted = false;
 };
 
-// SHA-256 of row `row` of a batch: column names, dtypes, shapes and bytes, columns sorted by name.
+// SHA-256 of row `row` of a batch: column names, dtypes, the row's own shapes, and bytes; columns
+// sorted by name. So it does not depend on whether the column is variable.
 Digest SampleDigest(const SampleBatch& batch, int64_t row);
 
 class SampleStore {

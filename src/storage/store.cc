@@ -19,16 +19,13 @@ void PrintToStderr(std::string_view line) {
   std::fprintf(stderr, "rocksdb: %.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-// Makes the header of a new directory, or refuses one of the future.
+// Makes the header of a new directory, raises the version of an old one, or refuses one of the
+// future.
 absl::Status CheckFormat(const std::string& root, Catalog& catalog) {
   absl::StatusOr<pb::StoreHeader> header = catalog.Get<pb::StoreHeader>(HeaderKey());
   if (absl::IsNotFound(header.status())) {
-    pb::StoreHeader made;
-    made.set_format_version(kFormatVersion);
-    made.set_created_by("bif");
-    WriteSet writes;
-    writes.Put(HeaderKey(), made);
-    return catalog.Commit(writes);
+    header.emplace();
+    header->set_created_by("bif");
   }
   BIF_RETURN_IF_ERROR(header.status());
   if (header->format_version() > kFormatVersion) {
@@ -38,7 +35,11 @@ absl::Status CheckFormat(const std::string& root, Catalog& catalog) {
                           kFormatVersion, ": use a newer build")),
                       "STORAGE_FORMAT_TOO_NEW");
   }
-  return absl::OkStatus();
+  if (header->format_version() == kFormatVersion) return absl::OkStatus();
+  header->set_format_version(kFormatVersion);
+  WriteSet writes;
+  writes.Put(HeaderKey(), *header);
+  return catalog.Commit(writes);
 }
 
 class StoreImpl : public Store {

@@ -32,8 +32,9 @@ struct StoreOptions {
   std::function<void(std::string_view)> log;
 };
 
-// The newest format that this build reads and the one it writes.
-inline constexpr uint32_t kFormatVersion = 1;
+// The newest format that this build reads and the one it writes. Opening an older directory raises
+// its version. 2: variable columns in sample blocks.
+inline constexpr uint32_t kFormatVersion = 2;
 
 // What start-up found and swept.
 struct RecoveryReport {

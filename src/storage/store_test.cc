@@ -48,6 +48,21 @@ TEST(Store, NewerFormatIsRefusedAndUntouched) {
   EXPECT_TRUE(FileExists(directory.root() + "/draws/unknown"));
 }
 
+TEST(Store, OlderFormatIsReadAndRaised) {
+  TestDirectory directory;
+  pb::StoreHeader header;
+  header.set_format_version(1);
+  header.set_created_by("the past");
+  WriteSet writes;
+  writes.Put(HeaderKey(), header);
+  Must(directory.store().catalog().Commit(writes));
+  directory.Reopen();
+  // So that the build that made it refuses what it could not read.
+  const auto raised = Must(directory.store().catalog().Get<pb::StoreHeader>(HeaderKey()));
+  EXPECT_EQ(raised.format_version(), kFormatVersion);
+  EXPECT_EQ(raised.created_by(), "the past");
+}
+
 TEST(Store, StartSweepsWhatTheCatalogDoesNotName) {
   TestDirectory directory;
   Store& store = directory.store();

@@ -12,8 +12,6 @@
 namespace bif::storage {
 namespace {
 
-constexpr int64_t kBatchBytes = 64 << 20;
-
 // Calls visit with a null pointer to the C++ type.
 template <typename Visit>
 auto WithIntegerType(ElementType type, Visit visit) {
@@ -48,9 +46,6 @@ auto WithIntegerType(DType dtype, Visit visit) {
   }
 }
 
-bool IsInteger(ElementType type) {
-  return type != ElementType::kFloat32 && type != ElementType::kBool;
-}
 bool IsInteger(DType dtype) {
   return dtype == DType::kUint8 || dtype == DType::kInt32 || dtype == DType::kInt64;
 }
@@ -101,6 +96,10 @@ std::vector<int64_t> WithoutOnes(std::vector<int64_t> shape) {
 size_t SizeOf(ElementType type) {
   if (type == ElementType::kFloat32) return sizeof(float);
   return WithIntegerType(type, [](auto* integer) { return sizeof(*integer); });
+}
+
+bool IsInteger(ElementType type) {
+  return type != ElementType::kFloat32 && type != ElementType::kBool;
 }
 
 const char* ElementTypeName(ElementType type) {
@@ -165,7 +164,8 @@ const TensorSpec* FindColumn(const std::vector<TensorSpec>& columns, std::string
 int64_t BatchRows(int64_t wanted, const std::vector<TensorSpec>& columns) {
   size_t row_bytes = 1;
   for (const TensorSpec& column : columns) row_bytes += column.bytes();
-  return std::min(wanted, std::max<int64_t>(1, kBatchBytes / static_cast<int64_t>(row_bytes)));
+  return std::min(wanted,
+                  std::max<int64_t>(1, static_cast<int64_t>(kImportBatchBytes / row_bytes)));
 }
 
 absl::Status SkipRows(RowSource& source, int64_t rows) {

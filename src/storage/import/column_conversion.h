@@ -26,7 +26,11 @@ enum class ElementType {
   kBool
 };
 
+// What one batch of an import holds at most, or one row.
+inline constexpr size_t kImportBatchBytes = 64 << 20;
+
 size_t SizeOf(ElementType type);
+bool IsInteger(ElementType type);
 const char* ElementTypeName(ElementType type);
 // The dtype that needs no conversion; for integers that no dtype equals, the next wider one.
 DType NaturalDType(ElementType type);
@@ -44,7 +48,8 @@ absl::Status AppendConverted(const std::string& where, int64_t first_byte, Eleme
 // The declared column of that name; nullptr if there is none.
 const TensorSpec* FindColumn(const std::vector<TensorSpec>& columns, std::string_view name);
 
-// How many of `wanted` rows to read at once, so that a batch stays below 64 MiB, or is one row.
+// How many of `wanted` rows to read at once, so that a batch stays below kImportBatchBytes, or is
+// one row. The columns are not variable.
 int64_t BatchRows(int64_t wanted, const std::vector<TensorSpec>& columns);
 
 }  // namespace bif::storage

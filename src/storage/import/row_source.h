@@ -52,8 +52,10 @@ absl::StatusOr<std::unique_ptr<RowSource>> OpenCifarRecords(const std::vector<st
                                                             const std::string& label_column,
                                                             const std::vector<TensorSpec>& columns);
 
-// A safetensors file whose tensors are [rows, ...] and named like the columns. With empty
-// `columns`, columns are as the file has them, sorted by name.
+// A safetensors file whose tensors are [rows, ...] and named like the columns. A variable column's
+// tensor is [elements of all rows, ...], and "<column>.lengths", integers [rows], says how many
+// each row has; without lengths it is [rows, length, ...]. With empty `columns`, columns are as the
+// file has them, sorted by name.
 absl::StatusOr<std::unique_ptr<RowSource>> OpenSafetensorsColumns(
     const std::string& path, const std::vector<TensorSpec>& columns);
 

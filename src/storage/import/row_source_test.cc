@@ -218,6 +218,80 @@ TEST_F(RowSourceTest, SafetensorsColumnsAreFoundByName) {
   EXPECT_TRUE(Drain(OpenSafetensorsColumns(path, {})).ok());
 }
 
+// Two rows of 1 and 3 tokens, and a mask; uint8 in the file.
+constexpr char kRaggedHeader[] =
+    R"({"tokens":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+    R"("tokens.lengths":{"dtype":"I64","shape":[2],"data_offsets":[4,20]},)"
+    R"("mask":{"dtype":"BOOL","shape":[4],"data_offsets":[20,24]},)"
+    R"("mask.lengths":{"dtype":"U8","shape":[2],"data_offsets":[24,26]}})";
+std::string RaggedData(int64_t first_length, int64_t second_length) {
+  std::string data = "\x05\x06\x07\x08";
+  for (const int64_t length : {first_length, second_length})
+    data.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  return data + std::string("\x01\x00\x01\x01\x01\x03", 6);
+}
+const std::vector<TensorSpec> kRaggedColumns = {{"tokens", DType::kInt32, {-1}},
+                                                {"mask", DType::kBool, {-1}}};
+
+TEST_F(RowSourceTest, SafetensorsRowsMayHaveLengthsOfTheirOwn) {
+  const std::string path = PutSafetensors(kRaggedHeader, RaggedData(1, 3));
+  for (const auto& columns : std::vector<std::vector<TensorSpec>>{kRaggedColumns, {}}) {
+    auto source = OpenSafetensorsColumns(path, columns);
+    ASSERT_TRUE(source.ok()) << source.status();
+    EXPECT_EQ((*source)->rows(), 2);
+    const SampleBatch batch = *(*source)->Next(100);
+    EXPECT_TRUE(ValidateBatch(batch, (*source)->columns()).ok());
+    const Column& tokens = *batch.Find("tokens");
+    EXPECT_EQ(tokens.RowShape(0), std::vector<int64_t>{1});
+    EXPECT_EQ(tokens.RowShape(1), std::vector<int64_t>{3});
+    EXPECT_EQ(batch.Find("mask")->row_ends, (std::vector<uint64_t>{1, 4}));
+    if (tokens.spec.dtype == DType::kInt32) {
+      EXPECT_THAT(Numbers<int32_t>(tokens), ElementsAre(5, 6, 7, 8));
+    }
+  }
+  // Row by row it is the same.
+  auto source = OpenSafetensorsColumns(path, kRaggedColumns);
+  ASSERT_TRUE(SkipRows(**source, 1).ok());
+  const SampleBatch second = *(*source)->Next(1);
+  EXPECT_THAT(Numbers<int32_t>(second.columns[0]), ElementsAre(6, 7, 8));
+  EXPECT_EQ(second.columns[0].row_ends, std::vector<uint64_t>{12});
+  EXPECT_EQ((*source)->Next(1)->rows, 0);
+}
+
+TEST_F(RowSourceTest, SafetensorsRowsOfOneLengthFillAVariableColumn) {
+  const std::string path =
+      PutSafetensors(R"({"x":{"dtype":"U8","shape":[2,3],"data_offsets":[0,6]}})", "abcdef");
+  const std::vector<TensorSpec> columns = {{"x", DType::kUint8, {-1}}};
+  auto source = OpenSafetensorsColumns(path, columns);
+  ASSERT_TRUE(source.ok()) << source.status();
+  const SampleBatch batch = *(*source)->Next(100);
+  EXPECT_TRUE(ValidateBatch(batch, columns).ok());
+  EXPECT_EQ(batch.columns[0].row_ends, (std::vector<uint64_t>{3, 6}));
+}
+
+TEST_F(RowSourceTest, WhatIsWrongWithRowLengthsIsSaid) {
+  const auto drain = [&](int64_t first, int64_t second) {
+    return Drain(OpenSafetensorsColumns(PutSafetensors(kRaggedHeader, RaggedData(first, second)),
+                                        kRaggedColumns));
+  };
+  EXPECT_TRUE(drain(2, 2).ok());
+  ExpectRefused(drain(0, 4), "'tokens.lengths'", "row 0 has length 0");
+  ExpectRefused(drain(5, -1), "'tokens.lengths'", "rows up to 0 have more");
+  ExpectRefused(drain(1, int64_t{1} << 62), "'tokens.lengths'", "rows up to 1 have more");
+  ExpectRefused(drain(1, 2), "'tokens.lengths'", "together have 3");
+  const std::string path = PutSafetensors(
+      R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"x.lengths":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+      "abcdefgh");
+  ExpectRefused(Drain(OpenSafetensorsColumns(path, {{"x", DType::kUint8, {-1}}})), "'x.lengths'",
+                "integers");
+  ExpectRefused(Drain(OpenSafetensorsColumns(path, {{"x", DType::kUint8, {}}})), "",
+                "no column for tensor 'x.lengths'");
+  const std::string alone =
+      PutSafetensors(R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", "abcd");
+  ExpectRefused(Drain(OpenSafetensorsColumns(alone, {{"x", DType::kUint8, {-1}}})), "'x'",
+                "x.lengths");
+}
+
 TEST_F(RowSourceTest, WhatIsWrongWithSafetensorsColumnsIsSaid) {
   const TensorSpec x = {"x", DType::kUint8, {}};
   const auto one = [&](const std::string& dtype, const std::string& shape, size_t bytes) {

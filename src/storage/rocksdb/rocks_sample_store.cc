@@ -43,50 +43,7 @@ absl::Status CheckBatch(int64_t first_ordinal, const SampleBatch& batch,
                                                      " bytes; 1 to ", kMaxIdBytes, " are allowed"));
     }
   }
-  for (const Column& column : batch.columns) {
-    if (column.data.size() != column.spec.bytes() * static_cast<size_t>(batch.rows)) {
-      return absl::InvalidArgumentError(absl::StrCat("column ", column.spec.name, " has ",
-                                                     column.data.size(), " bytes for ", batch.rows,
-                                                     " rows of ", column.spec.bytes()));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Collects blocks and writes them in batches below kMaxBatchBytes. They go to the log unsynced: the
-// commit that makes the rows visible syncs the log, and with it what was written before.
-class BlockWriter {
- public:
-  explicit BlockWriter(Database& database) : database_(database) {}
-
-  absl::Status Add(const BlockKey& key, const std::string& value) {
-    if (batch_.Count() > 0 && batch_.GetDataSize() + value.size() > kMaxBatchBytes)
-      BIF_RETURN_IF_ERROR(Flush());
-    return FromRocks(batch_.Put(database_.samples(), key.Encode(), value),
-                     "cannot collect samples");
-  }
-  absl::Status Flush() {
-    BIF_RETURN_IF_ERROR(database_.Write(batch_, /*sync=*/false, "cannot write samples"));
-    batch_.Clear();
-    return absl::OkStatus();
-  }
-
- private:
-  Database& database_;
-  rocksdb::WriteBatch batch_;
-};
-
-// Calls visit(first, end), relative to the append, for each piece of [first_ordinal, first_ordinal
-// + rows) that lies within one block. Blocks begin at multiples of block_rows, and where an append
-// begins.
-template <typename Visit>
-absl::Status ForEachBlock(int64_t first_ordinal, int64_t rows, int64_t block_rows, Visit visit) {
-  for (int64_t begin = 0; begin < rows;) {
-    const int64_t end =
-        std::min(rows, ((first_ordinal + begin) / block_rows + 1) * block_rows - first_ordinal);
-    BIF_RETURN_IF_ERROR(visit(begin, end));
-    begin = end;
-  }
+  for (const Column& column : batch.columns) BIF_RETURN_IF_ERROR(ValidateRows(column, batch.rows));
   return absl::OkStatus();
 }
 
@@ -120,6 +77,14 @@ class BlockCursor {
                   absl::StrCat("cannot read the ", BlockKey{dataset_, kind_, ordinal}.ToString())));
     return iterator_->Valid();
   }
+  // The blocks that begin at `ordinal` or later.
+  absl::StatusOr<std::vector<BlockKey>> From(uint32_t ordinal) {
+    std::vector<BlockKey> keys;
+    iterator_->Seek(BlockKey{dataset_, kind_, ordinal}.Encode());
+    for (; iterator_->Valid(); iterator_->Next()) keys.push_back(key());
+    BIF_RETURN_IF_ERROR(FromRocks(iterator_->status(), "cannot list blocks of samples"));
+    return keys;
+  }
   BlockKey key() const { return BlockKey::Decode(ToView(iterator_->key())); }
   std::string_view value() const { return ToView(iterator_->value()); }
 
@@ -130,6 +95,38 @@ class BlockCursor {
   rocksdb::Slice lower_slice_, upper_slice_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
+
+// Collects blocks and writes them in batches below kMaxBatchBytes. They go to the log unsynced: the
+// commit that makes the rows visible syncs the log, and with it what was written before.
+class BlockWriter {
+ public:
+  explicit BlockWriter(Database& database) : database_(database) {}
+
+  absl::Status Add(const BlockKey& key, const std::string& value) {
+    if (batch_.Count() > 0 && batch_.GetDataSize() + value.size() > kMaxBatchBytes)
+      BIF_RETURN_IF_ERROR(Flush());
+    return FromRocks(batch_.Put(database_.samples(), key.Encode(), value),
+                     "cannot collect samples");
+  }
+  absl::Status Remove(const BlockKey& key) {
+    return FromRocks(batch_.Delete(database_.samples(), key.Encode()), "cannot collect samples");
+  }
+  absl::Status Flush() {
+    BIF_RETURN_IF_ERROR(database_.Write(batch_, /*sync=*/false, "cannot write samples"));
+    batch_.Clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  Database& database_;
+  rocksdb::WriteBatch batch_;
+};
+
+bool SameColumns(const SampleBatch& a, const SampleBatch& b) {
+  return std::equal(
+      a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+      [](const Column& left, const Column& right) { return left.spec == right.spec; });
+}
 
 absl::Status MissingRow(uint32_t dataset, uint32_t ordinal, uint32_t rows) {
   if (ordinal < rows) {
@@ -180,19 +177,26 @@ absl::Status RocksSampleStore::Write(uint32_t dataset_number, int64_t first_ordi
     identities[i] = {ids[i], SampleDigest(batch, static_cast<int64_t>(i))};
 
   BlockWriter blocks(database_);
-  BIF_RETURN_IF_ERROR(
-      ForEachBlock(first_ordinal, batch.rows, kIdentityBlockRows, [&](int64_t begin, int64_t end) {
-        const BlockKey key = {dataset_number, BlockKind::kIdentities,
-                              static_cast<uint32_t>(first_ordinal + begin)};
-        return blocks.Add(
-            key, EncodeIdentities(key, {identities.begin() + begin, identities.begin() + end}));
-      }));
-  BIF_RETURN_IF_ERROR(ForEachBlock(
-      first_ordinal, batch.rows, TensorBlockRows(batch), [&](int64_t begin, int64_t end) {
-        const BlockKey key = {dataset_number, BlockKind::kTensors,
-                              static_cast<uint32_t>(first_ordinal + begin)};
-        return blocks.Add(key, EncodeTensors(key, batch, begin, end - begin));
-      }));
+  // Where tensor blocks begin depends on the samples, so blocks of a lost append may not be
+  // overwritten. Nothing from first_ordinal on is visible yet.
+  BlockCursor lost(database_, dataset_number, BlockKind::kTensors);
+  BIF_ASSIGN_OR_RETURN(const auto lost_keys, lost.From(static_cast<uint32_t>(first_ordinal)));
+  for (const BlockKey& key : lost_keys) BIF_RETURN_IF_ERROR(blocks.Remove(key));
+  for (int64_t begin = 0; begin < batch.rows;) {
+    const auto ordinal = static_cast<uint32_t>(first_ordinal + begin);
+    const int64_t end = std::min(batch.rows, begin + kBlockRows - ordinal % kBlockRows);
+    const BlockKey key = {dataset_number, BlockKind::kIdentities, ordinal};
+    BIF_RETURN_IF_ERROR(blocks.Add(
+        key, EncodeIdentities(key, {identities.begin() + begin, identities.begin() + end})));
+    begin = end;
+  }
+  for (int64_t begin = 0; begin < batch.rows;) {
+    const auto ordinal = static_cast<uint32_t>(first_ordinal + begin);
+    const int64_t rows = TensorBlockRows(batch, begin, ordinal);
+    const BlockKey key = {dataset_number, BlockKind::kTensors, ordinal};
+    BIF_RETURN_IF_ERROR(blocks.Add(key, EncodeTensors(key, batch, begin, rows)));
+    begin += rows;
+  }
   BIF_RETURN_IF_ERROR(blocks.Flush());
 
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -222,36 +226,29 @@ absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number,
     BIF_ASSIGN_OR_RETURN(const bool found, cursor.Find(ordinals[i]));
     if (!found) return MissingRow(dataset_number, ordinals[i], visible_rows);
     const BlockKey key = cursor.key();
-    BIF_ASSIGN_OR_RETURN(const TensorBlock block, DecodeTensors(key, cursor.value()));
+    BIF_ASSIGN_OR_RETURN(const SampleBatch block, DecodeTensors(key, cursor.value()));
     if (ordinals[i] - key.first_ordinal >= block.rows)
       return MissingRow(dataset_number, ordinals[i], visible_rows);
     if (result.columns.empty()) {
-      for (const TensorBlock::Column& column : block.columns) {
-        result.columns.push_back(
-            {column.spec, std::vector<std::byte>(column.spec.bytes() * ordinals.size())});
+      for (const Column& column : block.columns) {
+        result.columns.push_back({column.spec, {}});
+        result.columns.back().data.reserve(column.spec.bytes() * ordinals.size());
       }
     }
-    if (block.columns.size() != result.columns.size()) {
+    if (!SameColumns(block, result)) {
       return absl::DataLossError(
           absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
     }
     // Runs of consecutive rows are copied at once.
     while (i < ordinals.size() && ordinals[i] - key.first_ordinal < block.rows) {
-      const size_t row = ordinals[i] - key.first_ordinal;
-      size_t run = 1;
+      const int64_t row = ordinals[i] - key.first_ordinal;
+      int64_t run = 1;
       while (i + run < ordinals.size() && row + run < block.rows &&
              ordinals[i + run] == ordinals[i] + run)
         ++run;
-      for (size_t c = 0; c < block.columns.size(); ++c) {
-        const size_t row_bytes = block.columns[c].spec.bytes();
-        if (!(block.columns[c].spec == result.columns[c].spec)) {
-          return absl::DataLossError(
-              absl::StrCat(key.ToString(), " has other columns than the blocks before it"));
-        }
-        std::memcpy(result.columns[c].data.data() + i * row_bytes,
-                    block.columns[c].data.data() + row * row_bytes, run * row_bytes);
-      }
-      i += run;
+      for (size_t c = 0; c < block.columns.size(); ++c)
+        result.columns[c].AppendRows(block.columns[c], row, run);
+      i += static_cast<size_t>(run);
     }
   }
   return result;
