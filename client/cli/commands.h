@@ -13,6 +13,7 @@ void AddProgramCommands(CLI::App& root, Action& action);
 void AddCheckpointCommands(CLI::App& root, Action& action);
 void AddDatasetCommands(CLI::App& root, Action& action);
 void AddDatasetImportCommands(CLI::App& dataset, Action& action);  // called by AddDatasetCommands
+void AddDatasetTextCommand(CLI::App& dataset, Action& action);     // likewise
 void AddPosteriorCommands(CLI::App& root, Action& action);
 void AddPosteriorCreateCommand(CLI::App& posterior,
                                Action& action);            // called by AddPosteriorCommands

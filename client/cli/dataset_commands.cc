@@ -45,8 +45,9 @@ void AddCreate(CLI::App& noun, Action& action) {
   auto a = std::make_shared<Arguments>();
   CLI::App* command = noun.add_subcommand("create", "Creates an empty dataset");
   command->add_option("name", a->id, "lower case letters, digits and dashes")->required();
-  AddRepeated(command, "--column", a->columns,
-              "a column: image:uint8:28,28 or, for a scalar, label:int64")
+  AddRepeated(
+      command, "--column", a->columns,
+      "a column: image:uint8:28,28, for a scalar label:int64, for any length tokens:int32:?")
       ->required()
       ->type_name("NAME:DTYPE[:SHAPE]");
   command->add_option("--display-name", a->display_name, "a name for people");
@@ -179,6 +180,7 @@ void AddDatasetCommands(CLI::App& root, Action& action) {
   CLI::App& noun = *AddNoun(root, "dataset", "Collections of samples");
   AddCreate(noun, action);
   AddDatasetImportCommands(noun, action);
+  AddDatasetTextCommand(noun, action);
   AddList(noun, action);
   AddNamedCommand(noun, action, "get", "datasets", "Shows a dataset",
                   [](Session& session, const std::string& name) -> absl::Status {

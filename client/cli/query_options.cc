@@ -8,8 +8,11 @@
 #include "absl/strings/str_split.h"
 #include "client/cli/names.h"
 #include "client/cli/options.h"
+#include "client/cli/output.h"
 #include "client/cli/sample_files.h"
+#include "client/cli/text_samples.h"
 #include "client/status_macros.h"
+#include "client/text/tokenizer.h"
 
 namespace bif::client {
 
@@ -48,7 +51,22 @@ void AddQueryOptions(CLI::App* command, QueryOptions& options) {
           ->add_option("--query-file", options.query_file,
                        "samples of a local safetensors or JSON lines file, which are not kept")
           ->check(CLI::ExistingFile);
-  stored->excludes(file);
+  CLI::Option* text =
+      command
+          ->add_option("--text", options.texts,
+                       "texts for a language model; they need --tokenizer and are not kept")
+          ->type_name("TEXT");
+  CLI::Option* tokenizer = AddTokenizerOption(command, options.tokenizer);
+  stored->excludes(file)->excludes(text);
+  file->excludes(text);
+  text->needs(tokenizer);
+}
+
+CLI::Option* AddTokenizerOption(CLI::App* command, std::string& tokenizer) {
+  return command
+      ->add_option("--tokenizer", tokenizer,
+                   "the tokenizer.json of the model's folder, for texts; needs Python's tokenizers")
+      ->check(CLI::ExistingFile);
 }
 
 void AddCandidateOption(CLI::App* command, std::vector<std::string>& candidates) {
@@ -83,9 +101,57 @@ void AddEstimatorOptions(CLI::App* command, QueryOptions& options) {
   AddObservableOption(command, options.observable);
 }
 
+namespace {
+
+// A mask that hides no token.
+absl::StatusOr<v1::Tensor> OpenMask(size_t tokens, v1::TensorSpec column) {
+  const v1::DType dtype = column.dtype();
+  if (dtype == v1::BOOL) column.set_dtype(v1::UINT8);  // the same bytes
+  CLIENT_ASSIGN_OR_RETURN(v1::Tensor mask, TokenTensor(std::vector<int64_t>(tokens, 1), column));
+  mask.mutable_spec()->set_dtype(dtype);
+  return mask;
+}
+
+// Texts as the posterior's program wants them: tokens, and a mask that hides none.
+absl::StatusOr<v1::SampleSet> TextQueries(Session& session, const QueryOptions& options) {
+  Client& client = session.client();
+  CLIENT_ASSIGN_OR_RETURN(const v1::Posterior posterior,
+                          client.GetPosterior(Qualified("posteriors", options.posterior)));
+  CLIENT_ASSIGN_OR_RETURN(const v1::Dataset dataset, client.GetDataset(posterior.dataset()));
+  CLIENT_ASSIGN_OR_RETURN(const v1::Checkpoint checkpoint,
+                          client.GetCheckpoint(posterior.checkpoint()));
+  CLIENT_ASSIGN_OR_RETURN(const v1::Program program, client.GetProgram(checkpoint.program()));
+  if (program.loss() != v1::NEXT_TOKEN) {
+    return UsageError(absl::StrCat("--text is for language models; the loss of ", program.name(),
+                                   " is ", Kebab(v1::LossKind_Name(program.loss()))));
+  }
+  CLIENT_ASSIGN_OR_RETURN(const auto sequences, Tokenizer(options.tokenizer).Encode(options.texts));
+  v1::SampleSet set;
+  for (const std::vector<int64_t>& ids : sequences) {
+    v1::Sample& sample = *set.add_inline_();
+    for (v1::TensorSpec column : dataset.columns()) {
+      // Where the program takes any length, queries may have any, even if the training samples have
+      // all the same.
+      for (const v1::TensorSpec& wanted : program.columns()) {
+        if (wanted.name() == column.name()) *column.mutable_shape() = wanted.shape();
+      }
+      if (column.name() == program.target_column()) {
+        CLIENT_ASSIGN_OR_RETURN(*sample.add_tensors(), TokenTensor(ids, column));
+      } else if (column.name() == program.sequence().mask_column()) {
+        CLIENT_ASSIGN_OR_RETURN(*sample.add_tensors(), OpenMask(ids.size(), column));
+      }
+    }
+  }
+  return set;
+}
+
+}  // namespace
+
 absl::StatusOr<v1::SampleSet> ResolveQueries(Session& session, const QueryOptions& options) {
+  if (!options.texts.empty()) return TextQueries(session, options);
   if (options.query_file.empty()) {
-    if (options.queries.empty()) return UsageError("give --query DATASET/ID or --query-file FILE");
+    if (options.queries.empty())
+      return UsageError("give --query DATASET/ID, --query-file FILE or --text TEXT");
     return ParseSampleSet(options.queries);
   }
   CLIENT_ASSIGN_OR_RETURN(const v1::Posterior posterior, session.client().GetPosterior(Qualified(

@@ -1,4 +1,5 @@
 // Options that the attribution commands share: which samples, which estimator, which observable.
+// Queries are stored samples, samples of a file, or texts.
 #pragma once
 
 #include <string>
@@ -14,6 +15,8 @@ struct QueryOptions {
   std::string posterior;
   std::vector<std::string> queries;     // DATASET/ID
   std::string query_file;               // inline samples of a local file
+  std::vector<std::string> texts;       // inline samples of a language model, to be tokenised
+  std::string tokenizer;                // the tokenizer.json of that model
   std::vector<std::string> candidates;  // DATASET/ID; empty: the training dataset
   v1::Estimator estimator = v1::ESTIMATOR_UNSPECIFIED;
   v1::Centring centring = v1::CENTRING_UNSPECIFIED;
@@ -22,6 +25,8 @@ struct QueryOptions {
 
 void AddPosteriorOption(CLI::App* command, std::string& posterior);
 void AddQueryOptions(CLI::App* command, QueryOptions& options);
+// --tokenizer FILE: also for commands that show tokens.
+CLI::Option* AddTokenizerOption(CLI::App* command, std::string& tokenizer);
 void AddCandidateOption(CLI::App* command, std::vector<std::string>& candidates);
 void AddEstimatorOptions(CLI::App* command, QueryOptions& options);
 void AddObservableOption(CLI::App* command, v1::Observable& observable);
