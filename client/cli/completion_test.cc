@@ -54,11 +54,12 @@ TEST_F(CompletionTest, OptionsWithFixedValuesOfferThem) {
   const auto loss = std::find_if(options.begin(), options.end(),
                                  [](const auto& o) { return o.flag == "--loss"; });
   ASSERT_NE(loss, options.end());
-  EXPECT_EQ(loss->choices,
-            (std::vector<std::string>{"cross-entropy", "squared-error", "program-losses"}));
+  EXPECT_EQ(loss->choices, (std::vector<std::string>{"cross-entropy", "squared-error",
+                                                     "program-losses", "next-token"}));
   EXPECT_THAT(
       BashCompletion(tree_),
-      HasSubstr("'program create --loss') echo 'cross-entropy squared-error program-losses'"));
+      HasSubstr(
+          "'program create --loss') echo 'cross-entropy squared-error program-losses next-token'"));
 }
 
 TEST_F(CompletionTest, NounsOfferTheirVerbs) {
