@@ -136,8 +136,13 @@ TEST(CheckpointsService, ParametersShowWhatAFilterSelectsAndWhichGlobMatchesNoth
   EXPECT_EQ(response.moving_elements(), 2);
   EXPECT_EQ(response.total_elements(), kFeatures);
 
+  request.mutable_filter()->add_presets("attention");  // the program has none
+  CallEnd end = server.Call("bif.v1.Checkpoints/ListParameters", request, response);
+  EXPECT_EQ(end.field, "filter.presets[0]") << end;
+
+  request.mutable_filter()->clear_presets();
   request.mutable_filter()->add_include("no.such.*");
-  const CallEnd end = server.Call("bif.v1.Checkpoints/ListParameters", request, response);
+  end = server.Call("bif.v1.Checkpoints/ListParameters", request, response);
   EXPECT_EQ(end.field, "filter.include[1]") << end;
 }
 

@@ -8,7 +8,9 @@ namespace bif::server {
 using engine::SamplerSettings;
 
 engine::ParameterFilter FromProto(const v1::ParameterFilter& proto) {
-  return {.include = Strings(proto.include()), .exclude = Strings(proto.exclude())};
+  return {.include = Strings(proto.include()),
+          .exclude = Strings(proto.exclude()),
+          .presets = Strings(proto.presets())};
 }
 
 absl::StatusOr<SamplerSettings> FromProto(const v1::SamplerSettings& proto,
@@ -25,6 +27,13 @@ absl::StatusOr<SamplerSettings> FromProto(const v1::SamplerSettings& proto,
   BIF_ASSIGN_OR_RETURN(settings.draw_codec,
                        EnumFromProto(proto.draw_codec(), v1::DrawCodec_IsValid(proto.draw_codec()),
                                      settings.draw_codec, path + ".draw_codec"));
+  BIF_ASSIGN_OR_RETURN(
+      settings.random_streams,
+      EnumFromProto(proto.random_streams(), v1::RandomStreams_IsValid(proto.random_streams()),
+                    settings.random_streams, path + ".random_streams"));
+  BIF_ASSIGN_OR_RETURN(settings.compute,
+                       EnumFromProto(proto.compute(), v1::ComputeType_IsValid(proto.compute()),
+                                     settings.compute, path + ".compute"));
   settings.step_size = proto.step_size();
   settings.nbeta = proto.nbeta();
   settings.gamma = proto.gamma();
@@ -70,7 +79,11 @@ void ToProto(const SamplerSettings& settings, v1::SamplerSettings* proto) {
     proto->mutable_parameters()->add_include(glob);
   for (const std::string& glob : settings.parameters.exclude)
     proto->mutable_parameters()->add_exclude(glob);
+  for (const std::string& preset : settings.parameters.presets)
+    proto->mutable_parameters()->add_presets(preset);
   proto->set_draw_codec(static_cast<v1::DrawCodec>(settings.draw_codec));
+  proto->set_random_streams(static_cast<v1::RandomStreams>(settings.random_streams));
+  proto->set_compute(static_cast<v1::ComputeType>(settings.compute));
 }
 
 }  // namespace bif::server

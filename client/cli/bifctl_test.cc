@@ -2,14 +2,15 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/bifctl_fixture.h"
 
 namespace bif::client {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST_F(BifctlTest, ProgramCreateUploadsWithItsSpec) {
@@ -172,7 +173,8 @@ TEST_F(BifctlTest, PosteriorCreateWaitsAndShowsProgress) {
       "posterior create --checkpoint c1 --dataset train --preset vision --chains 2 --nbeta 1000 "
       "--burn-in 0 "
       "--algorithm rmsprop --steps-between-draws auto --codec int4 --seed 3 --include *.weight "
-      "--exclude head.*";
+      "--exclude head.* --preset attention --preset layer:3 --random-streams devinterp --compute "
+      "bf16";
   const Ran ran = Bifctl(line + " --wait");
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
   const v1::SamplerSettings& s = seen.settings();
@@ -190,6 +192,9 @@ TEST_F(BifctlTest, PosteriorCreateWaitsAndShowsProgress) {
   EXPECT_EQ(s.seed(), 3u);
   EXPECT_EQ(s.parameters().include(0), "*.weight");
   EXPECT_EQ(s.parameters().exclude(0), "head.*");
+  EXPECT_THAT(s.parameters().presets(), ElementsAre("attention", "layer:3"));
+  EXPECT_EQ(s.random_streams(), v1::DEVINTERP);
+  EXPECT_EQ(s.compute(), v1::COMPUTE_BF16);
   EXPECT_THAT(ran.out, AllOf(HasSubstr("posteriors/p1"), HasSubstr("ready")));
   EXPECT_THAT(ran.err, HasSubstr("100/200 draws"));
 

@@ -8,6 +8,7 @@
 #include "client/cli/options.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
+#include "client/cli/sampler_options.h"
 #include "client/paging.h"
 #include "client/status_macros.h"
 
@@ -91,7 +92,7 @@ void AddList(CLI::App& noun, Action& action) {
 void AddParameters(CLI::App& noun, Action& action) {
   struct Arguments {
     std::string checkpoint;
-    std::vector<std::string> include, exclude;
+    std::vector<std::string> include, exclude, presets;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command =
@@ -99,11 +100,14 @@ void AddParameters(CLI::App& noun, Action& action) {
   command->add_option("name", a->checkpoint, "the checkpoint")->required();
   AddRepeated(command, "--include", a->include, "glob of parameters that move (default: all)");
   AddRepeated(command, "--exclude", a->exclude, "glob of parameters that stay");
+  AddRepeated(command, "--preset", a->presets, "parameters that move beside those of --include")
+      ->type_name(kParameterPresets);
   On(command, action, [a](Session& session) -> absl::Status {
     v1::ListParametersRequest request;
     request.set_checkpoint(Qualified("checkpoints", a->checkpoint));
     for (const auto& glob : a->include) request.mutable_filter()->add_include(glob);
     for (const auto& glob : a->exclude) request.mutable_filter()->add_exclude(glob);
+    for (const auto& preset : a->presets) request.mutable_filter()->add_presets(preset);
     CLIENT_ASSIGN_OR_RETURN(const auto list, session.client().ListParameters(request));
     if (session.json) {
       PrintJson(session.out, list);

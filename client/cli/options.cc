@@ -7,6 +7,21 @@
 #include "client/cli/output.h"
 
 namespace bif::client {
+namespace {
+
+// The length of what all spellings begin with, up to a dash: in protobuf, COMPUTE_FP32 and
+// COMPUTE_BF16 need a prefix that says nothing behind the flag --compute.
+size_t CommonPrefix(const std::vector<std::string>& spellings) {
+  const size_t dash = spellings.front().find('-');
+  if (dash == std::string::npos) return 0;
+  const std::string prefix = spellings.front().substr(0, dash + 1);
+  for (const std::string& spelling : spellings) {
+    if (!absl::StartsWith(spelling, prefix)) return 0;
+  }
+  return prefix.size();
+}
+
+}  // namespace
 
 CLI::App* AddNoun(CLI::App& root, const std::string& noun, const std::string& about) {
   CLI::App* group = root.add_subcommand(noun, about);
@@ -37,7 +52,12 @@ CLI::Option* AddEnumOption(CLI::App* command, const std::string& flag,
   for (int i = 0; i < values->value_count(); ++i) {
     if (values->value(i)->number() == 0) continue;
     spellings.push_back(Kebab(values->value(i)->name()));
-    choices.emplace_back(spellings.back(), values->value(i)->number());
+    choices.emplace_back("", values->value(i)->number());
+  }
+  const size_t prefix = CommonPrefix(spellings);
+  for (size_t i = 0; i < choices.size(); ++i) {
+    spellings[i].erase(0, prefix);
+    choices[i].first = spellings[i];
   }
   const std::string allowed = absl::StrJoin(spellings, "|");
   CLI::Option* option = command->add_option_function<std::string>(

@@ -26,7 +26,8 @@ void AddNamedCommand(CLI::App& noun, Action& action, const std::string& verb,
                      std::function<absl::Status(Session&, const std::string&)> what);
 
 // An option whose values are those of a protobuf enum, spelt in lower case with dashes, without the
-// unspecified one; a value may be shortened as long as it stays unique (int8 for int8-block).
+// unspecified one and without a first word that all have; a value may be shortened as long as it
+// stays unique (int8 for int8-block).
 CLI::Option* AddEnumOption(CLI::App* command, const std::string& flag,
                            const google::protobuf::EnumDescriptor* values,
                            std::function<void(int)> set, const std::string& about);

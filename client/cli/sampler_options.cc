@@ -1,5 +1,6 @@
 #include "client/cli/sampler_options.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/options.h"
@@ -34,15 +35,26 @@ const std::map<std::string, v1::SamplerSettings>& SamplerPresets() {
   return presets;
 }
 
+const char* const kParameterPresets = "attention|attention_and_mlp|layer_norm|lora|layer:N";
+
+bool IsParameterPreset(const std::string& name) {
+  return absl::StartsWith(name, "layer:") || name == "attention" || name == "attention_and_mlp" ||
+         name == "layer_norm" || name == "lora";
+}
+
 void AddSamplerOptions(CLI::App* command, SamplerOptions& options) {
   std::string names;
   for (const auto& [name, settings] : SamplerPresets()) {
     absl::StrAppend(&names, names.empty() ? "" : "|", name);
   }
-  command->add_option("--preset", options.preset, "settings from the paper; flags override them")
+  absl::StrAppend(&names, "|", kParameterPresets);
+  AddRepeated(command, "--preset", options.presets,
+              "settings from the paper, which flags override, or parameters that move beside "
+              "those of --include")
       ->type_name(names)
       ->check([names](const std::string& name) {
-        return SamplerPresets().contains(name) ? std::string() : name + " is none of " + names;
+        const bool known = SamplerPresets().contains(name) || IsParameterPreset(name);
+        return known ? std::string() : name + " is none of " + names;
       });
   AddEnumOption(command, "--algorithm", options.algorithm, "how a chain moves")
       ->default_str("sgld");
@@ -67,14 +79,25 @@ void AddSamplerOptions(CLI::App* command, SamplerOptions& options) {
   command->add_option("--rms-decay", options.rms_decay, "alpha of rmsprop-sgld");
   command->add_option("--rms-delta", options.rms_delta, "delta of rmsprop-sgld");
   command->add_option("--box", options.box, "half width of a box around the checkpoint's weights");
+  AddEnumOption(command, "--random-streams", options.random_streams,
+                "where noise and batches come from: devinterp repeats a run of that package from "
+                "its seed");
+  AddEnumOption(command, "--compute", options.compute,
+                "what forward and backward passes compute in");
   AddRepeated(command, "--include", options.include, "glob of parameters that move (default: all)");
   AddRepeated(command, "--exclude", options.exclude, "glob of parameters that stay");
 }
 
 absl::StatusOr<v1::SamplerSettings> MakeSamplerSettings(const SamplerOptions& options) {
   v1::SamplerSettings settings;
-  if (!options.preset.empty()) settings = SamplerPresets().at(options.preset);
-  const bool preset = !options.preset.empty();
+  bool preset = false;
+  for (const std::string& name : options.presets) {
+    const auto found = SamplerPresets().find(name);
+    if (found == SamplerPresets().end()) continue;
+    if (preset) return UsageError("two presets of settings: --preset takes one of them");
+    settings = found->second;
+    preset = true;
+  }
   for (const auto& [given, flag] : {std::pair{options.step_size.has_value(), "--step-size"},
                                     std::pair{options.nbeta.has_value(), "--nbeta"},
                                     std::pair{options.gamma.has_value(), "--gamma"}}) {
@@ -108,6 +131,11 @@ absl::StatusOr<v1::SamplerSettings> MakeSamplerSettings(const SamplerOptions& op
   settings.set_seed(options.seed);
   settings.set_batch_order(options.batch_order);
   settings.set_draw_codec(options.codec);
+  settings.set_random_streams(options.random_streams);
+  settings.set_compute(options.compute);
+  for (const std::string& name : options.presets) {
+    if (IsParameterPreset(name)) settings.mutable_parameters()->add_presets(name);
+  }
   for (const auto& glob : options.include) settings.mutable_parameters()->add_include(glob);
   for (const auto& glob : options.exclude) settings.mutable_parameters()->add_exclude(glob);
   return settings;

@@ -5,9 +5,9 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/completion.h"
-#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/bifctl_fixture.h"
 
 namespace bif::client {
 namespace {
@@ -114,6 +114,8 @@ TEST(BifctlUsage, MistakesOnTheCommandLineExitWithTwo) {
         "dataset append d /no/such/file",
         "posterior create --checkpoint c --dataset d",
         "posterior create --checkpoint c --dataset d --preset haste",
+        "posterior create --checkpoint c --dataset d --preset attention",
+        "posterior create --checkpoint c --dataset d --preset vision --preset language",
         "posterior create --checkpoint c --dataset d --preset vision --steps-between-draws often",
         "posterior create --checkpoint c --dataset d --preset vision --codec int5",
         "posterior extend p",

@@ -96,8 +96,9 @@ struct MovingSet {
   int64_t elements = 0;  // length of a delta vector
 };
 
-// Applies a filter. Fails with a field error (path "parameters.include[i]" or "parameters") if a
-// glob of `include` matches nothing, or if nothing is left to move.
+// Applies a filter. Fails with a field error (path "parameters.include[i]", "parameters.presets[i]"
+// or "parameters") if a glob of `include` or a preset matches nothing, if there is no such preset,
+// or if nothing is left to move.
 absl::StatusOr<MovingSet> SelectParameters(const std::vector<ParameterInfo>& parameters,
                                            const ParameterFilter& filter);
 

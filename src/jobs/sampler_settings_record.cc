@@ -51,7 +51,11 @@ storage::pb::SamplerSettings ToRecord(const engine::SamplerSettings& s) {
     record.mutable_parameters()->add_include(glob);
   for (const std::string& glob : s.parameters.exclude)
     record.mutable_parameters()->add_exclude(glob);
+  for (const std::string& preset : s.parameters.presets)
+    record.mutable_parameters()->add_presets(preset);
   record.set_draw_codec(static_cast<uint32_t>(s.draw_codec));
+  record.set_random_streams(static_cast<uint32_t>(s.random_streams));
+  record.set_compute(static_cast<uint32_t>(s.compute));
   return record;
 }
 
@@ -80,7 +84,13 @@ engine::SamplerSettings FromRecord(const storage::pb::SamplerSettings& record) {
                               record.parameters().include().end());
   s.parameters.exclude.assign(record.parameters().exclude().begin(),
                               record.parameters().exclude().end());
+  s.parameters.presets.assign(record.parameters().presets().begin(),
+                              record.parameters().presets().end());
   s.draw_codec = static_cast<engine::DrawCodec>(record.draw_codec());
+  // Records of before these settings have 0, which stands for the default.
+  if (record.random_streams() != 0)
+    s.random_streams = static_cast<engine::RandomStreams>(record.random_streams());
+  if (record.compute() != 0) s.compute = static_cast<engine::ComputeType>(record.compute());
   return s;
 }
 
@@ -129,6 +139,21 @@ std::string CanonicalSettings(const engine::SamplerSettings& s) {
   bytes.Add(uint64_t{s.parameters.exclude.size()});
   for (const std::string& glob : s.parameters.exclude) bytes.Add(glob);
   bytes.Add(static_cast<uint64_t>(s.draw_codec));
+  // Settings that came later stand behind their name, and only where they are not the default:
+  // without them, a key is what it was before there were any.
+  if (!s.parameters.presets.empty()) {
+    bytes.Add(std::string("presets"));
+    bytes.Add(uint64_t{s.parameters.presets.size()});
+    for (const std::string& preset : s.parameters.presets) bytes.Add(preset);
+  }
+  if (s.random_streams != engine::RandomStreams::kPhilox) {
+    bytes.Add(std::string("random_streams"));
+    bytes.Add(static_cast<uint64_t>(s.random_streams));
+  }
+  if (s.compute != engine::ComputeType::kFp32) {
+    bytes.Add(std::string("compute"));
+    bytes.Add(static_cast<uint64_t>(s.compute));
+  }
   return bytes.Take();
 }
 

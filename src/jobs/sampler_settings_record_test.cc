@@ -24,7 +24,7 @@ SamplerSettings Full() {
   s.seed = 1ull << 60;
   s.batch_order = engine::BatchOrder::kReplay;
   s.replay_batches = {{1, 2}, {3, 4}};
-  s.parameters = {{"a*"}, {"b", "c"}};
+  s.parameters = {{"a*"}, {"b", "c"}, {"attention"}};
   s.draw_codec = engine::DrawCodec::kBf16;
   return s;
 }
@@ -56,8 +56,12 @@ TEST(SamplerSettingsRecord, EveryChangeThatMattersIsAnotherKey) {
       [](SamplerSettings& s) { s.replay_batches[1][0] = 4; },
       [](SamplerSettings& s) { s.parameters.include = {}; },
       [](SamplerSettings& s) {
-        s.parameters = {{"a*", "b"}, {"c"}};
+        s.parameters = {{"a*", "b"}, {"c"}, {"attention"}};
       },
+      [](SamplerSettings& s) { s.parameters.presets = {}; },
+      [](SamplerSettings& s) { s.parameters.presets.push_back("layer:1"); },
+      [](SamplerSettings& s) { s.random_streams = engine::RandomStreams::kDevinterp; },
+      [](SamplerSettings& s) { s.compute = engine::ComputeType::kBf16; },
       [](SamplerSettings& s) { s.draw_codec = engine::DrawCodec::kFp32; },
   };
   std::set<std::string> keys;
@@ -69,6 +73,20 @@ TEST(SamplerSettingsRecord, EveryChangeThatMattersIsAnotherKey) {
   keys.insert(PosteriorKeyOf("another checkpoint", "data", Full()));
   keys.insert(PosteriorKeyOf("checkpoint", "other data", Full()));
   EXPECT_EQ(keys.size(), changes.size() + 2);
+}
+
+// The key of a posterior that was sampled before the settings had presets, random_streams and
+// compute, and is asked for again.
+TEST(SamplerSettingsRecord, LaterSettingsAtTheirDefaultsLeaveOldKeysAsTheyAre) {
+  SamplerSettings s = Full();
+  s.parameters.presets.clear();
+  EXPECT_EQ(PosteriorKeyOf("checkpoint", "data", s),
+            "d0d1ba80b13c8d5cbd9e1e3e16b74e27b1bbad488998e12789e096435a8a5bfe");
+  storage::pb::SamplerSettings old = ToRecord(s);
+  old.clear_random_streams();
+  old.clear_compute();
+  EXPECT_EQ(PosteriorKeyOf("checkpoint", "data", FromRecord(old)),
+            PosteriorKeyOf("checkpoint", "data", s));
 }
 
 TEST(SamplerSettingsRecord, MoreDrawsAndUnusedSettingsAreTheSameKey) {
