@@ -9,31 +9,32 @@
 namespace bif::server {
 namespace {
 
-v1::PosteriorProgress PosteriorProgressOf(const jobs::Operation& operation) {
+// What both kinds of progress tell.
+template <typename Progress>
+Progress CommonProgressOf(const jobs::Operation& operation) {
   const jobs::OperationProgress& progress = operation.progress;
-  v1::PosteriorProgress proto;
+  Progress proto;
   proto.set_posterior(operation.target);
   proto.set_stage(progress.stage);
   proto.set_draws_done(progress.draws_done);
   proto.set_draws_total(progress.draws_total);
   proto.set_draws_per_second(progress.draws_per_second);
-  if (progress.remaining.has_value()) ToProto(*progress.remaining, proto.mutable_remaining());
-  if (progress.estimate.has_value()) ToProto(*progress.estimate, proto.mutable_estimate());
-  proto.set_chains_diverged(progress.chains_diverged);
   proto.set_sequence(operation.sequence);
   return proto;
 }
 
-v1::TraceProgress TraceProgressOf(const jobs::Operation& operation) {
+v1::PosteriorProgress PosteriorProgressOf(const jobs::Operation& operation) {
   const jobs::OperationProgress& progress = operation.progress;
-  v1::TraceProgress proto;
-  proto.set_posterior(operation.target);
-  proto.set_stage(progress.stage);
-  proto.set_draws_done(progress.draws_done);
-  proto.set_draws_total(progress.draws_total);
-  proto.set_draws_per_second(progress.draws_per_second);
-  proto.set_rows(progress.rows);
-  proto.set_sequence(operation.sequence);
+  auto proto = CommonProgressOf<v1::PosteriorProgress>(operation);
+  if (progress.remaining.has_value()) ToProto(*progress.remaining, proto.mutable_remaining());
+  if (progress.estimate.has_value()) ToProto(*progress.estimate, proto.mutable_estimate());
+  proto.set_chains_diverged(progress.chains_diverged);
+  return proto;
+}
+
+v1::TraceProgress TraceProgressOf(const jobs::Operation& operation) {
+  auto proto = CommonProgressOf<v1::TraceProgress>(operation);
+  proto.set_rows(operation.progress.rows);
   return proto;
 }
 

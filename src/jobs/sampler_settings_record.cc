@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "src/base/digest.h"
+#include "src/jobs/sampler_settings_fields.h"
 
 namespace bif::jobs {
 namespace {
@@ -28,31 +29,10 @@ class CanonicalBytes {
 
 storage::pb::SamplerSettings ToRecord(const engine::SamplerSettings& s) {
   storage::pb::SamplerSettings record;
+  WriteCommonFields(s, record);
   record.set_algorithm(static_cast<uint32_t>(s.algorithm));
-  record.set_step_size(s.step_size);
-  record.set_nbeta(s.nbeta);
-  record.set_gamma(s.gamma);
-  record.set_weight_decay(s.weight_decay);
-  record.set_noise_scale(s.noise_scale);
-  record.set_rms_decay(s.rms_decay);
-  record.set_rms_delta(s.rms_delta);
   record.set_box(s.box.value_or(0));
-  record.set_chains(s.chains);
-  record.set_draws_per_chain(s.draws_per_chain);
-  record.set_burn_in_steps(s.burn_in_steps);
-  record.set_steps_between_draws(s.steps_between_draws);
-  record.set_batch_size(s.batch_size);
-  record.set_seed(s.seed);
   record.set_batch_order(static_cast<uint32_t>(s.batch_order));
-  for (const auto& batch : s.replay_batches) {
-    record.add_replay_batches()->mutable_indices()->Assign(batch.begin(), batch.end());
-  }
-  for (const std::string& glob : s.parameters.include)
-    record.mutable_parameters()->add_include(glob);
-  for (const std::string& glob : s.parameters.exclude)
-    record.mutable_parameters()->add_exclude(glob);
-  for (const std::string& preset : s.parameters.presets)
-    record.mutable_parameters()->add_presets(preset);
   record.set_draw_codec(static_cast<uint32_t>(s.draw_codec));
   record.set_random_streams(static_cast<uint32_t>(s.random_streams));
   record.set_compute(static_cast<uint32_t>(s.compute));
@@ -61,31 +41,17 @@ storage::pb::SamplerSettings ToRecord(const engine::SamplerSettings& s) {
 
 engine::SamplerSettings FromRecord(const storage::pb::SamplerSettings& record) {
   engine::SamplerSettings s;
+  ReadCommonFields(record, s);
   s.algorithm = static_cast<engine::Algorithm>(record.algorithm());
-  s.step_size = record.step_size();
-  s.nbeta = record.nbeta();
-  s.gamma = record.gamma();
-  s.weight_decay = record.weight_decay();
   s.noise_scale = record.noise_scale();
   s.rms_decay = record.rms_decay();
   s.rms_delta = record.rms_delta();
   if (record.box() > 0) s.box = record.box();
   s.chains = record.chains();
   s.draws_per_chain = record.draws_per_chain();
-  s.burn_in_steps = record.burn_in_steps();
   s.steps_between_draws = record.steps_between_draws();
   s.batch_size = record.batch_size();
-  s.seed = record.seed();
   s.batch_order = static_cast<engine::BatchOrder>(record.batch_order());
-  for (const auto& batch : record.replay_batches()) {
-    s.replay_batches.emplace_back(batch.indices().begin(), batch.indices().end());
-  }
-  s.parameters.include.assign(record.parameters().include().begin(),
-                              record.parameters().include().end());
-  s.parameters.exclude.assign(record.parameters().exclude().begin(),
-                              record.parameters().exclude().end());
-  s.parameters.presets.assign(record.parameters().presets().begin(),
-                              record.parameters().presets().end());
   s.draw_codec = static_cast<engine::DrawCodec>(record.draw_codec());
   // Records of before these settings have 0, which stands for the default.
   if (record.random_streams() != 0)
