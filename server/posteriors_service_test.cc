@@ -5,10 +5,9 @@
 
 #include <thread>
 
-#include "absl/synchronization/notification.h"
 #include "bif/v1/operations.pb.h"
 #include "google/protobuf/empty.pb.h"
-#include "tests/support/server/linear_regression.h"
+#include "tests/support/server/held_run.h"
 
 namespace bif::server::testing {
 namespace {
@@ -16,29 +15,13 @@ namespace {
 namespace lro = ::google::longrunning;
 using ::testing::HasSubstr;
 
-// Stops the device before its first sampling step until the object goes or Release is called.
-class HeldDevice {
- public:
-  explicit HeldDevice(TestServer& server) {
-    server.engine().hooks().on_advance = [gate = gate_](int64_t call) {
-      if (call == 1) gate->arrived.Notify();
-      gate->release.WaitForNotification();
-      return absl::OkStatus();
-    };
-  }
-  ~HeldDevice() { Release(); }
-  void AwaitArrival() { gate_->arrived.WaitForNotification(); }
-  void Release() {
-    if (!gate_->release.HasBeenNotified()) gate_->release.Notify();
-  }
-
- private:
-  struct Gate {  // shared: the engine may ask after the test has ended
-    absl::Notification arrived;
-    absl::Notification release;
-  };
-  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-};
+v1::ListPosteriorsResponse ListPosteriors(TestServer& server) {
+  v1::ListPosteriorsResponse response;
+  const CallEnd end =
+      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), response);
+  EXPECT_TRUE(end.ok()) << end;
+  return response;
+}
 
 TEST(PosteriorsService, APosteriorIsSampledAndTellsWhatItIs) {
   TestServer server;
@@ -96,11 +79,7 @@ TEST(PosteriorsService, BadSettingsAreRefusedByFieldAndNothingStarts) {
     EXPECT_EQ(end.code, absl::StatusCode::kInvalidArgument) << c.field << ": " << end;
     EXPECT_EQ(end.field, c.field) << end;
   }
-  v1::ListPosteriorsResponse posteriors;
-  ASSERT_TRUE(
-      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
-          .ok());
-  EXPECT_EQ(posteriors.posteriors_size(), 0);
+  EXPECT_EQ(ListPosteriors(server).posteriors_size(), 0);
 }
 
 TEST(PosteriorsService, ValidateOnlyTellsTheCostAndMakesNothing) {
@@ -114,11 +93,7 @@ TEST(PosteriorsService, ValidateOnlyTellsTheCostAndMakesNothing) {
   ASSERT_TRUE(operation.metadata().UnpackTo(&progress));
   EXPECT_EQ(progress.estimate().gradient_samples(), 2 * 12 * 4) << "chains x steps x batch";
   EXPECT_GT(progress.estimate().disk_bytes(), 0);
-  v1::ListPosteriorsResponse posteriors;
-  ASSERT_TRUE(
-      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
-          .ok());
-  EXPECT_EQ(posteriors.posteriors_size(), 0);
+  EXPECT_EQ(ListPosteriors(server).posteriors_size(), 0);
 }
 
 TEST(PosteriorsService, CallersWhoAskAtOnceShareOneRun) {
@@ -143,12 +118,10 @@ TEST(PosteriorsService, CallersWhoAskAtOnceShareOneRun) {
 
 TEST(OperationsService, WaitAnswersWithTheUnfinishedOperationWhenTheTimeIsOver) {
   TestServer server;
-  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
-  HeldDevice device(server);
+  HeldRun run(server);
   lro::Operation operation;
-  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
   lro::WaitOperationRequest wait;
-  wait.set_name(operation.name());
+  wait.set_name(run.operation());
   wait.mutable_timeout()->set_nanos(1);
   ASSERT_TRUE(server.Call("google.longrunning.Operations/WaitOperation", wait, operation).ok());
   EXPECT_FALSE(operation.done());
@@ -159,19 +132,11 @@ TEST(OperationsService, WaitAnswersWithTheUnfinishedOperationWhenTheTimeIsOver) 
 
 TEST(OperationsService, AWatchTellsEveryStepUpToTheEndAndResumes) {
   TestServer server;
-  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
-  HeldDevice device(server);
-  lro::Operation operation;
-  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
-  device.AwaitArrival();
-
-  v1::WatchOperationRequest watch;
-  watch.set_name(operation.name());
-  auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+  HeldRun run(server);
   v1::WatchOperationResponse change;
-  ASSERT_TRUE(stream->Next(change));
+  auto stream = run.Watch(change);
   EXPECT_FALSE(change.operation().done());
-  device.Release();
+  run.Release();
   uint64_t sequence = change.sequence();
   while (stream->Next(change)) {
     EXPECT_GT(change.sequence(), sequence);
@@ -181,6 +146,8 @@ TEST(OperationsService, AWatchTellsEveryStepUpToTheEndAndResumes) {
   EXPECT_TRUE(change.operation().done());
   EXPECT_TRUE(change.operation().has_response());
 
+  v1::WatchOperationRequest watch;
+  watch.set_name(run.operation());
   watch.set_after_sequence(sequence - 1);
   auto resumed = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
   ASSERT_TRUE(resumed->Next(change));
@@ -191,45 +158,32 @@ TEST(OperationsService, AWatchTellsEveryStepUpToTheEndAndResumes) {
 
 TEST(OperationsService, AWatcherThatGoesAwayDoesNotDisturbTheOperation) {
   TestServer server;
-  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
-  HeldDevice device(server);
-  lro::Operation operation;
-  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
-  device.AwaitArrival();
-  v1::WatchOperationRequest watch;
-  watch.set_name(operation.name());
+  HeldRun run(server);
   {
-    auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
     v1::WatchOperationResponse change;
-    ASSERT_TRUE(stream->Next(change));
+    auto stream = run.Watch(change);
     stream->Cancel();
     EXPECT_EQ(stream->Finish().code, absl::StatusCode::kCancelled);
   }
-  device.Release();
-  EXPECT_TRUE(WaitFor(server, operation.name()).has_response());
+  run.Release();
+  EXPECT_TRUE(WaitFor(server, run.operation()).has_response());
 }
 
 TEST(OperationsService, ACancelledOperationEndsAsCancelledAndItsPosteriorSaysSo) {
   TestServer server;
-  const v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
-  HeldDevice device(server);
-  lro::Operation operation;
-  ASSERT_TRUE(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation).ok());
-  device.AwaitArrival();
+  HeldRun run(server);
+  run.AwaitArrival();
   google::protobuf::Empty empty;
   lro::CancelOperationRequest cancel;
-  cancel.set_name(operation.name());
+  cancel.set_name(run.operation());
   ASSERT_TRUE(server.Call("google.longrunning.Operations/CancelOperation", cancel, empty).ok());
   lro::DeleteOperationRequest remove;
-  remove.set_name(operation.name());
+  remove.set_name(run.operation());
   EXPECT_EQ(server.Call("google.longrunning.Operations/DeleteOperation", remove, empty).code,
             absl::StatusCode::kFailedPrecondition);
-  device.Release();
-  EXPECT_EQ(WaitFor(server, operation.name()).error().code(), 1);
-  v1::ListPosteriorsResponse posteriors;
-  ASSERT_TRUE(
-      server.Call("bif.v1.Posteriors/ListPosteriors", v1::ListPosteriorsRequest(), posteriors)
-          .ok());
+  run.Release();
+  EXPECT_EQ(WaitFor(server, run.operation()).error().code(), 1);
+  const v1::ListPosteriorsResponse posteriors = ListPosteriors(server);
   ASSERT_EQ(posteriors.posteriors_size(), 1);
   EXPECT_EQ(posteriors.posteriors(0).state(), v1::CANCELLED);
 

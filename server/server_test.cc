@@ -4,13 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
-
-#include "absl/synchronization/notification.h"
 #include "bif/v1/admin.pb.h"
 #include "bif/v1/operations.pb.h"
 #include "google/protobuf/empty.pb.h"
-#include "tests/support/server/linear_regression.h"
+#include "tests/support/server/held_run.h"
 
 namespace bif::server::testing {
 namespace {
@@ -71,29 +68,15 @@ TEST(Server, MalformedBytesEndTheCallAndNotTheServer) {
 
 TEST(Server, DrainingEndsWatchesAndWaitsWhoseOperationWillNotEndAnyMore) {
   TestServer server;
-  absl::Notification arrived;
-  absl::Notification release;
-  server.engine().hooks().on_advance = [&](int64_t call) {
-    if (call == 1) arrived.Notify();
-    release.WaitForNotification();
-    return absl::OkStatus();
-  };
-  lro::Operation operation;
-  ASSERT_TRUE(
-      server.Call("bif.v1.Posteriors/CreatePosterior", PosteriorRequest(server, 8), operation)
-          .ok());
-  arrived.WaitForNotification();
-  v1::WatchOperationRequest watch;
-  watch.set_name(operation.name());
-  auto stream = server.Read("bif.v1.OperationWatcher/WatchOperation", watch);
+  HeldRun run(server);
   v1::WatchOperationResponse change;
-  ASSERT_TRUE(stream->Next(change));
+  auto stream = run.Watch(change);
 
   server.server().StartDraining();
   while (stream->Next(change)) {
   }
   EXPECT_EQ(stream->Finish().code, absl::StatusCode::kUnavailable);
-  release.Notify();
+  run.Release();
   server.jobs().Drain();
 }
 
@@ -139,11 +122,8 @@ TEST(Server, RequestsAreCountedByMethodAndCode) {
 TEST(Server, AFailingEngineGivesTheOperationAnIncidentAndTheServerGoesOn) {
   TestServer server;
   server.engine().hooks().on_load = [](int64_t) { return absl::InternalError("aten::mm: shapes"); };
-  lro::Operation operation;
-  ASSERT_TRUE(
-      server.Call("bif.v1.Posteriors/CreatePosterior", PosteriorRequest(server, 8), operation)
-          .ok());
-  operation = WaitFor(server, operation.name());
+  const lro::Operation operation =
+      WaitFor(server, StartPosterior(server, PosteriorRequest(server, 8)));
   EXPECT_EQ(operation.error().code(), 13);
   EXPECT_THAT(operation.error().message(), HasSubstr("incident"));
   v1::ServerInfo info;

@@ -40,6 +40,20 @@ class PosteriorsTest : public JobsFixture {
     };
   }
 
+  // A run that stands still, started with Create.
+  Operation HeldRun() {
+    HoldDevice();
+    const Operation running = *posteriors().Create(Spec());
+    held_.WaitForNotification();
+    return running;
+  }
+  // Of another posterior than Spec().
+  PosteriorSpec OtherSpec() {
+    engine::SamplerSettings settings = SomeSettings();
+    settings.seed = 99;
+    return Spec(settings);
+  }
+
   absl::Notification held_, release_;
   std::string checkpoint_;
   std::string dataset_;
@@ -224,9 +238,7 @@ TEST_F(PosteriorsTest, RequestIdsMakeCreatingRepeatable) {
 }
 
 TEST_F(PosteriorsTest, ARunningPosteriorIsNeitherExtendedNorOpened) {
-  HoldDevice();
-  const Operation running = *posteriors().Create(Spec());
-  held_.WaitForNotification();
+  const Operation running = HeldRun();
   EXPECT_EQ(posteriors().Extend({}, running.target, 8)->name, running.name);  // that is on its way
   EXPECT_TRUE(absl::IsFailedPrecondition(posteriors().Extend({}, running.target, 9).status()));
   const absl::Status open = posteriors().Open(running.target).status();
@@ -255,12 +267,8 @@ TEST_F(PosteriorsTest, WhileItIsExtendedTheOldDrawsStayOpen) {
 }
 
 TEST_F(PosteriorsTest, ACancelledQueuedRunEndsWithoutItsTurn) {
-  HoldDevice();
-  const Operation running = *posteriors().Create(Spec());
-  held_.WaitForNotification();
-  engine::SamplerSettings settings = SomeSettings();
-  settings.seed = 99;
-  const Operation queued = *posteriors().Create(Spec(settings));
+  const Operation running = HeldRun();
+  const Operation queued = *posteriors().Create(OtherSpec());
   ASSERT_TRUE(jobs_->operations().Cancel(queued.name).ok());
   EXPECT_FALSE(jobs_->operations().Get(running.name)->done);
   release_.Notify();
@@ -272,12 +280,8 @@ TEST_F(PosteriorsTest, ACancelledQueuedRunEndsWithoutItsTurn) {
 TEST_F(PosteriorsTest, OnlySoManyRunsWait) {
   options_.posteriors.max_posterior_jobs = 1;
   Restart();
-  HoldDevice();
-  const Operation running = *posteriors().Create(Spec());
-  held_.WaitForNotification();
-  engine::SamplerSettings settings = SomeSettings();
-  settings.seed = 99;
-  const absl::Status refused = posteriors().Create(Spec(settings)).status();
+  const Operation running = HeldRun();
+  const absl::Status refused = posteriors().Create(OtherSpec()).status();
   EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
   EXPECT_EQ(posteriors().List({})->items.size(), 1u);
   release_.Notify();
@@ -313,12 +317,8 @@ TEST_F(PosteriorsTest, DeletingStopsTheRunAndGivesTheSpaceBack) {
 }
 
 TEST_F(PosteriorsTest, QueuedAndCancelledRunsSurviveARestartAsSuch) {
-  HoldDevice();
-  const Operation running = *posteriors().Create(Spec());
-  held_.WaitForNotification();
-  engine::SamplerSettings settings = SomeSettings();
-  settings.seed = 99;
-  const Operation queued = *posteriors().Create(Spec(settings));
+  const Operation running = HeldRun();
+  const Operation queued = *posteriors().Create(OtherSpec());
   ASSERT_TRUE(jobs_->operations().Cancel(running.name).ok());
   std::thread drainer([this] { jobs_->Drain(); });
   while (!jobs_->executor().draining()) std::this_thread::yield();

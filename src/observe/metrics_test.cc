@@ -1,39 +1,18 @@
 #include "src/observe/metrics.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "src/observe/metrics_endpoint.h"
 #include "src/observe/process.h"
+#include "tests/support/http_get.h"
 
 namespace bif::observe {
 namespace {
 
+using bif::testing::HttpGet;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// The answer to one HTTP request on the loopback interface.
-std::string HttpGet(int port, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-    if (write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
-      char buffer[4096];
-      for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;)
-        answer.append(buffer, static_cast<size_t>(got));
-    }
-  }
-  close(fd);
-  return answer;
-}
 
 TEST(Metrics, SameNameAndLabelsAreOneMetric) {
   Metrics metrics;

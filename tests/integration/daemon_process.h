@@ -38,7 +38,4 @@ class DaemonProcess {
   pid_t pid_ = -1;
 };
 
-// The body of GET http://127.0.0.1:port/path.
-std::string HttpGet(int port, const std::string& path);
-
 }  // namespace bif::testing

@@ -9,6 +9,7 @@
 
 #include "client/error.h"
 #include "tests/integration/small_classifier.h"
+#include "tests/support/http_get.h"
 
 namespace bif::testing {
 namespace {

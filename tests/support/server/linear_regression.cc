@@ -118,11 +118,15 @@ google::longrunning::Operation WaitFor(TestServer& server, const std::string& op
   return done;
 }
 
-std::string MakePosterior(TestServer& server, int rows) {
-  const v1::CreatePosteriorRequest request = PosteriorRequest(server, rows);
+std::string StartPosterior(TestServer& server, const v1::CreatePosteriorRequest& request) {
   google::longrunning::Operation operation;
   Require(server.Call("bif.v1.Posteriors/CreatePosterior", request, operation), "CreatePosterior");
-  operation = WaitFor(server, operation.name());
+  return operation.name();
+}
+
+std::string MakePosterior(TestServer& server, int rows) {
+  const google::longrunning::Operation operation =
+      WaitFor(server, StartPosterior(server, PosteriorRequest(server, rows)));
   v1::Posterior posterior;
   if (!operation.done() || !operation.response().UnpackTo(&posterior)) {
     throw std::runtime_error("the posterior failed: " + operation.error().message());

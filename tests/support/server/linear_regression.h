@@ -32,6 +32,8 @@ std::string MakeDataset(TestServer& server, const std::string& id,
 v1::SamplerSettings FastSettings();  // 2 chains of 12 draws
 v1::CreatePosteriorRequest PosteriorRequest(TestServer& server,
                                             int rows);  // makes checkpoint and dataset "train"
+std::string StartPosterior(TestServer& server,
+                           const v1::CreatePosteriorRequest& request);  // the operation's name
 // Samples it; gives its name.
 std::string MakePosterior(TestServer& server, int rows);
 google::longrunning::Operation WaitFor(TestServer& server, const std::string& operation);
