@@ -25,9 +25,7 @@ class LocalDaemon:
         self._port_file.unlink(missing_ok=True)
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [self._bifd, *self._flags, f"--port-file={self._port_file}"], stdout=log, stderr=log,
-                # Threads that wait for work sleep. Spinning ones make a query 20 times slower on a machine that is busy.
-                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ})
+                [self._bifd, *self._flags, f"--port-file={self._port_file}"], stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not self._port_file.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
