@@ -15,14 +15,14 @@ import json
 import pathlib
 import struct
 import sys
-import warnings
 import zipfile
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-BATCH = torch.export.Dim("batch")
+from models import BATCH, ResNet, VisionTransformer, export
+
 DTYPE_NAMES = {
     torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
@@ -55,76 +55,6 @@ class Mlp(nn.Module):
 
     def forward(self, image):
         return self.fc2(self.drop(F.relu(self.fc1(image.flatten(1)))))
-
-
-class Block(nn.Module):
-    """A residual block of He et al. (arXiv 1512.03385) with the parameter-free shortcut, 'option A'."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.pad = (outputs - inputs) // 2
-        self.stride = stride
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
-        if self.stride != 1:
-            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
-        y += x
-        return F.relu(y)
-
-
-class ResNet(nn.Module):
-    def __init__(self, blocks_per_stage=3, width=4):
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3, 1, 1, bias=False)
-        self.bn = nn.BatchNorm2d(width)
-        blocks, inputs = [], width
-        for stage in range(3):
-            for block in range(blocks_per_stage):
-                outputs = width << stage
-                blocks.append(Block(inputs, outputs, 2 if stage > 0 and block == 0 else 1))
-                inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.fc = nn.Linear(inputs, 5)
-
-    def forward(self, image):
-        y = self.blocks(F.relu(self.bn(self.conv(image))))
-        return self.fc(F.avg_pool2d(y, y.size(3)).view(y.size(0), -1))
-
-
-class VisionTransformer(nn.Module):
-    def __init__(self, dim=16, depth=2, heads=2):
-        super().__init__()
-        self.patch = nn.Conv2d(1, dim, 4, 4)
-        self.cls = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
-        self.pos = nn.Parameter(torch.randn(1, 5, dim) * 0.02)
-        self.heads = heads
-        self.layers = nn.ModuleList()
-        for _ in range(depth):
-            self.layers.append(nn.ModuleDict({
-                "norm1": nn.LayerNorm(dim), "qkv": nn.Linear(dim, 3 * dim), "out": nn.Linear(dim, dim),
-                "norm2": nn.LayerNorm(dim), "up": nn.Linear(dim, 2 * dim), "down": nn.Linear(2 * dim, dim),
-            }))
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, 4)
-
-    def attend(self, layer, x):
-        batch, tokens, dim = x.shape
-        qkv = layer["qkv"](x).reshape(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        return layer["out"](F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, dim))
-
-    def forward(self, image):
-        x = self.patch(image).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], dim=1) + self.pos
-        for layer in self.layers:
-            x = x + self.attend(layer, layer["norm1"](x))
-            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x))))
-        return self.head(self.norm(x)[:, 0])
 
 
 class OwnLosses(nn.Module):
@@ -286,16 +216,9 @@ def randomise(model):
             parameter.add_(torch.randn_like(parameter) * 0.1)
 
 
-def export(model, arguments, shapes):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.export.export(model, tuple(arguments.values()), dynamic_shapes=shapes)
-
-
 def make_good(folder, name, model, arguments, shapes=None, decompose=False):
     model.eval()
     randomise(model)
-    shapes = shapes or {argument: {0: BATCH} for argument in arguments}
     program = export(model, {key: value[:3] for key, value in arguments.items()}, shapes)
     if decompose:
         program = program.run_decompositions()
@@ -333,8 +256,7 @@ def make_next_token(folder):
         torch.export.save(program, folder / f"{name}.pt2")
 
 
-def make_bad(folder, name, model, arguments, static=False):
-    shapes = None if static else {argument: {0: BATCH} for argument in arguments}
+def make_bad(folder, name, model, arguments, shapes=None):
     torch.export.save(export(model, arguments, shapes), folder / f"{name}.pt2")
 
 
@@ -424,9 +346,9 @@ def main():
     image = {"image": torch.randn(5, 3, 2, 2)}
     make_good(folder, "mlp", Mlp(), image)
     make_good(folder, "mlp_decomposed", Mlp(), image, decompose=True)
-    make_good(folder, "resnet", ResNet(), {"image": torch.randn(4, 3, 16, 16)})
-    make_good(folder, "resnet_decomposed", ResNet(1), {"image": torch.randn(4, 3, 16, 16)}, decompose=True)
-    make_good(folder, "vit", VisionTransformer(), {"image": torch.randn(4, 1, 8, 8)})
+    make_good(folder, "resnet", ResNet(3, 4, 5), {"image": torch.randn(4, 3, 16, 16)})
+    make_good(folder, "resnet_decomposed", ResNet(1, 4, 5), {"image": torch.randn(4, 3, 16, 16)}, decompose=True)
+    make_good(folder, "vit", VisionTransformer(1, 8, 4, depth=2), {"image": torch.randn(4, 1, 8, 8)})
     make_good(folder, "own_losses", OwnLosses(),
               {"features": torch.randn(5, 6), "label": torch.randint(0, 3, (5,))})
     make_good(folder, "no_grad_inside", NoGradInside(), {"features": torch.randn(5, 4)})
@@ -441,7 +363,7 @@ def main():
     features = {"features": torch.randn(3, 4)}
     make_bad(folder, "bad_batch_norm", TrainingBatchNorm().train(), features)
     make_bad(folder, "bad_dropout", Mlp().train(), image)
-    make_bad(folder, "bad_static_batch", Mlp().eval(), image, static=True)
+    make_bad(folder, "bad_static_batch", Mlp().eval(), image, {"image": {}})
     make_bad(folder, "bad_counter", Counter(), features)
     make_bad(folder, "bad_input_change", ChangesItsInput(), features)
     make_bad(folder, "bad_random", Random(), features)
@@ -449,8 +371,7 @@ def main():
     make_bad(folder, "bad_custom", CustomOperator(), features)
     make_bad(folder, "bad_mean_loss", MeanLoss(), features)
     make_bad(folder, "bad_half", Mlp().eval().half(), {"image": image["image"].half()})
-    torch.export.save(export(Mlp().eval(), image, {"image": {0: torch.export.Dim("batch", max=64)}}),
-                      folder / "bad_small_batch.pt2")
+    make_bad(folder, "bad_small_batch", Mlp().eval(), image, {"image": {0: torch.export.Dim("batch", max=64)}})
     torch.jit.save(torch.jit.script(Mlp().eval()), folder / "bad_torchscript.pt2")
     make_damaged(folder)
     make_weights(folder)

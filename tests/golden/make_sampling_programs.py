@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models import ResNet, VisionTransformer, export
+
 
 class Linear(nn.Module):
     """For squared error: the local posterior is Gaussian and known in closed form."""
@@ -44,72 +46,8 @@ class OwnLosses(nn.Module):
         return ((features * self.scale - 1) ** 2).mean(1)
 
 
-class Block(nn.Module):
-    def __init__(self, channels_in, channels_out, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.pad = channels_out - channels_in
-        self.stride = stride
-
-    def forward(self, x):
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        if self.pad:
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.pad))
-        return torch.relu(x + y)
-
-
-class ResNet(nn.Module):
-    """As in He et al. 2016, section 4.2: three stages of n blocks; n = 3 is ResNet-20."""
-
-    def __init__(self, n, width=16, classes=10):
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3, padding=1, bias=False)
-        self.bn = nn.BatchNorm2d(width)
-        blocks, channels = [], width
-        for stage, out in enumerate([width, 2 * width, 4 * width]):
-            for i in range(n):
-                blocks.append(Block(channels, out, 2 if stage > 0 and i == 0 else 1))
-                channels = out
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(channels, classes)
-
-    def forward(self, image):
-        y = self.blocks(torch.relu(self.bn(self.conv(image))))
-        return self.head(y.mean((2, 3)))
-
-
-class Vit(nn.Module):
-    """A vision transformer of one layer with patches of 4 x 4."""
-
-    def __init__(self, width=16, heads=2, classes=5):
-        super().__init__()
-        self.heads = heads
-        self.patches = nn.Conv2d(3, width, 4, 4)
-        self.position = nn.Parameter(torch.randn(1, 16, width) * 0.1)
-        self.norm1 = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.head = nn.Linear(width, classes)
-
-    def forward(self, image):
-        x = self.patches(image).flatten(2).transpose(1, 2) + self.position
-        batch, tokens, width = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
-        x = x + self.out(attended)
-        return self.head((x + self.mlp(self.norm2(x))).mean(1))
-
-
-def export(model, name, argument, shape, folder):
-    dynamic = {argument: {0: torch.export.Dim("batch")}}
-    program = torch.export.export(model.eval(), (), {argument: torch.randn(4, *shape)}, dynamic_shapes=dynamic)
-    torch.export.save(program, folder / f"{name}.pt2")
+def save(model, name, argument, shape, folder):
+    torch.export.save(export(model.eval(), {argument: torch.randn(4, *shape)}), folder / f"{name}.pt2")
 
 
 def golden(model):
@@ -137,14 +75,14 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    export(Linear(), "linear", "features", (3,), folder)
-    export(OwnLosses(), "own_losses", "features", (2,), folder)
+    save(Linear(), "linear", "features", (3,), folder)
+    save(OwnLosses(), "own_losses", "features", (2,), folder)
     small = Mlp(16, 6, 3)
-    export(small, "small_mlp", "image", (1, 4, 4), folder)
-    export(Mlp(784, 128, 10), "mlp", "image", (1, 28, 28), folder)
-    export(ResNet(1, width=4, classes=5), "small_resnet", "image", (3, 16, 16), folder)
-    export(ResNet(3), "resnet20", "image", (3, 32, 32), folder)
-    export(Vit(), "vit", "image", (3, 16, 16), folder)
+    save(small, "small_mlp", "image", (1, 4, 4), folder)
+    save(Mlp(784, 128, 10), "mlp", "image", (1, 28, 28), folder)
+    save(ResNet(1, 4, 5), "small_resnet", "image", (3, 16, 16), folder)
+    save(ResNet(3, 16, 10), "resnet20", "image", (3, 32, 32), folder)
+    save(VisionTransformer(3, 16, 5, depth=1), "vit", "image", (3, 16, 16), folder)
     (folder / "golden.json").write_text(json.dumps(golden(small)))
 
 
