@@ -18,6 +18,10 @@ namespace {
 constexpr int64_t kMaxRows = std::numeric_limits<uint32_t>::max();
 constexpr size_t kMaxIdBytes = 1024;
 constexpr uint32_t kDeletedChunkRows = 1 << 16;  // one bitmap record: 8 KiB
+// A read of more rows than a block holds is a scan: it reads ahead and spares the cache. Training
+// rows are read once and then held by the device; the cache would hold them a second time.
+constexpr size_t kScanRows = 256;
+constexpr size_t kReadaheadBytes = 512 << 10;
 
 bool BitIsSet(const std::string& bitmap, uint32_t row) {
   const size_t byte = row % kDeletedChunkRows / 8;
@@ -90,10 +94,10 @@ absl::Status ForEachBlock(int64_t first_ordinal, int64_t rows, int64_t block_row
   return absl::OkStatus();
 }
 
-// Finds the block that holds an ordinal, cheaply if the asker goes upwards.
+// Finds the block that holds an ordinal, cheaply if the asker goes upwards. `rows`: about to be read.
 class BlockCursor {
  public:
-  BlockCursor(Database& database, uint32_t dataset, BlockKind kind)
+  BlockCursor(Database& database, uint32_t dataset, BlockKind kind, size_t rows)
       : dataset_(dataset), kind_(kind) {
     lower_ = BlockKey{dataset, kind, 0}.Encode();
     upper_ = PrefixEnd(lower_.substr(0, kBlockKeyBytes - sizeof(uint32_t)));
@@ -102,6 +106,10 @@ class BlockCursor {
     rocksdb::ReadOptions options;
     options.iterate_lower_bound = &lower_slice_;
     options.iterate_upper_bound = &upper_slice_;
+    if (rows > kScanRows) {
+      options.fill_cache = false;
+      options.readahead_size = kReadaheadBytes;
+    }
     iterator_.reset(database.db().NewIterator(options, database.samples()));
   }
   BlockCursor(const BlockCursor&) = delete;
@@ -217,7 +225,7 @@ absl::StatusOr<SampleBatch> RocksSampleStore::Read(uint32_t dataset_number,
   if (ordinals.back() >= visible_rows)
     return MissingRow(dataset_number, ordinals.back(), visible_rows);
 
-  BlockCursor cursor(database_, dataset_number, BlockKind::kTensors);
+  BlockCursor cursor(database_, dataset_number, BlockKind::kTensors, ordinals.size());
   for (size_t i = 0; i < ordinals.size();) {
     BIF_ASSIGN_OR_RETURN(const bool found, cursor.Find(ordinals[i]));
     if (!found) return MissingRow(dataset_number, ordinals[i], visible_rows);
@@ -266,7 +274,8 @@ absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t
   if (first >= visible_rows) return headers;
   const int64_t end = first + std::min(count, visible_rows - first);
   headers.reserve(static_cast<size_t>(end - first));
-  BlockCursor cursor(database_, dataset_number, BlockKind::kIdentities);
+  BlockCursor cursor(database_, dataset_number, BlockKind::kIdentities,
+                     static_cast<size_t>(end - first));
   std::string deleted;
   int64_t deleted_chunk = -1;
   for (int64_t row = first; row < end;) {
