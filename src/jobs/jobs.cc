@@ -15,12 +15,13 @@ Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& opt
       datasets_(std::make_unique<Datasets>(store, paths_, clock, checkpoints_->reference_mutex(),
                                            options.datasets)),
       models_(std::make_unique<ModelCache>(engine, *checkpoints_, store, options.models)),
+      traces_(store.catalog(), options.max_open_posteriors),
       executor_(std::make_unique<DeviceExecutor>(options.executor)),
       posteriors_(std::make_unique<Posteriors>(store, engine, *checkpoints_, *datasets_,
-                                               *operations_, *executor_, *models_, counters_, clock,
-                                               options.posteriors)),
+                                               *operations_, *executor_, traces_, *models_,
+                                               counters_, clock, options.posteriors)),
       queries_(std::make_unique<Queries>(
-          Queries::Parts{store, engine, *datasets_, *posteriors_, *operations_, *executor_,
+          Queries::Parts{store, engine, *datasets_, *posteriors_, traces_, *operations_, *executor_,
                          *models_, *workers_, counters_, clock},
           options.queries)) {}
 

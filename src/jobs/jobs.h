@@ -21,6 +21,7 @@
 #include "src/jobs/device_executor.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
+#include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
 #include "src/jobs/worker_pool.h"
@@ -36,6 +37,7 @@ struct JobsOptions {
   OperationManager::Options operations;
   Checkpoints::Options checkpoints;
   Datasets::Options datasets;
+  size_t max_open_posteriors = 16;  // whose index of traces is kept in memory
   Posteriors::Options posteriors;
   Queries::Options queries;
 };
@@ -77,6 +79,7 @@ class Jobs {
   std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<Datasets> datasets_;
   std::unique_ptr<ModelCache> models_;
+  OpenPosteriors traces_;
   std::unique_ptr<DeviceExecutor> executor_;
   std::unique_ptr<Posteriors> posteriors_;
   std::unique_ptr<Queries> queries_;

@@ -113,14 +113,15 @@ absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior
 }
 
 CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterior& checked,
-                          const engine::SamplerSettings& settings, uint32_t draws) {
+                          const engine::SamplerSettings& settings, uint32_t draws,
+                          int64_t carried_rows) {
   const auto rows = static_cast<int64_t>(checked.training_ordinals.size());
   const int64_t chains = settings.chains;
   const int64_t steps_between = std::max<int64_t>(1, settings.steps_between_draws);
   CostEstimate estimate;
   estimate.gradient_samples =
       chains * (settings.burn_in_steps + draws * steps_between) * GradientRows(settings);
-  estimate.forward_samples = rows * (chains * static_cast<int64_t>(draws) + 1);
+  estimate.forward_samples = rows + (rows + carried_rows) * chains * static_cast<int64_t>(draws);
   estimate.device_bytes =
       context.engine.EstimateDeviceBytes(checked.sources.info, checked.moving, settings, rows);
 
@@ -134,7 +135,8 @@ CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterio
   const int64_t segments = draws / segment_draws + 2;
   const int64_t trace_bytes = rows * static_cast<int64_t>(sizeof(float));
   estimate.disk_bytes =
-      chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) + trace_bytes;
+      chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) + trace_bytes +
+      carried_rows * chains * draws * static_cast<int64_t>(sizeof(float));
   estimate.duration = context.speeds.Predict(checked.checkpoint_digest, estimate.gradient_samples,
                                              estimate.forward_samples);
   return estimate;

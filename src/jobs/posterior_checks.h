@@ -25,9 +25,10 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
 // Reads all labels of a classification program's training rows: each must be a class.
 absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior& checked);
 
-// Of `draws` more draws a chain.
+// Of `draws` more draws a chain, at which `carried_rows` other rows are evaluated too.
 CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterior& checked,
-                          const engine::SamplerSettings& settings, uint32_t draws);
+                          const engine::SamplerSettings& settings, uint32_t draws,
+                          int64_t carried_rows = 0);
 
 // Rows of one step's batch of one chain.
 int64_t GradientRows(const engine::SamplerSettings& settings);

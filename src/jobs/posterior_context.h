@@ -8,6 +8,7 @@
 #include "src/jobs/datasets.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
+#include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/speeds.h"
 #include "src/storage/store.h"
@@ -20,6 +21,7 @@ struct PosteriorContext {
   Checkpoints& checkpoints;
   Datasets& datasets;
   OperationManager& operations;
+  OpenPosteriors& traces;
   ModelCache& models;  // device thread only
   Counters& counters;
   Clock& clock;

@@ -31,14 +31,11 @@ DeviceTask::Outcome PosteriorJob::Step() {
   if (cancelled()) {
     if (!cancel_seen_) cancel_seen_ = context_.clock.Now();
     const bool waited = context_.clock.Now() - *cancel_seen_ > kLastDrawTime;
-    if (AtDrawBoundary() || waited) {
-      absl::Status kept;
-      if (segment_ != nullptr && segment_->draws() > 0 && AtDrawBoundary())
-        kept = CommitSegmentNow();
-      End(kept.ok() ? absl::CancelledError("the operation was cancelled; what was sampled is kept")
-                    : kept);
+    if (waited || (AtDrawBoundary() && !HoldsDraws())) {
+      End(absl::CancelledError("the operation was cancelled; what was committed is kept"));
       return Outcome::kDone;
     }
+    if (AtDrawBoundary()) CloseSegment();
   }
   const absl::Status status = StepStage();
   if (!status.ok() || stage_ == Stage::kDone) {
@@ -51,15 +48,16 @@ DeviceTask::Outcome PosteriorJob::Step() {
 void PosteriorJob::Abandon(const absl::Status&) {
   const absl::Time start = context_.clock.Now();
   absl::Status status;
-  while (status.ok() && !AtDrawBoundary() && context_.clock.Now() - start < kLastDrawTime)
-    status = StepStage();
   // What cannot be kept is sampled again after the restart.
-  if (status.ok() && AtDrawBoundary() && segment_ != nullptr && segment_->draws() > 0)
-    (void)CommitSegmentNow();
+  while (status.ok() && (!AtDrawBoundary() || HoldsDraws()) &&
+         context_.clock.Now() - start < kLastDrawTime) {
+    if (AtDrawBoundary()) CloseSegment();
+    status = StepStage();
+  }
 }
 
 bool PosteriorJob::AtDrawBoundary() const {
-  if (stage_ == Stage::kTrace) return false;
+  if (stage_ == Stage::kTrace || stage_ == Stage::kCarry) return false;
   return stage_ != Stage::kAdvance || loss_steps_ == 0;
 }
 
@@ -81,6 +79,8 @@ absl::Status PosteriorJob::StepStage() {
       return Advance();
     case Stage::kTrace:
       return Trace();
+    case Stage::kCarry:
+      return Carry();
     case Stage::kDone:
       break;
   }
@@ -131,8 +131,10 @@ uint64_t PosteriorJob::StepOfDraw(uint32_t draw) const {
 absl::Status PosteriorJob::CommitSegmentNow() {
   record_.set_sampling_micros(record_.sampling_micros() +
                               absl::ToInt64Microseconds(sampling_time_));
-  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, *segment_, *chains_, record_));
+  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, *segment_, *chains_, *traces_,
+                                    carried_->grown(), record_));
   committed_ = record_;
+  carried_.reset();
   segment_->Clear();
   sampling_time_ = absl::ZeroDuration();
   segment_start_ = context_.clock.Now();
@@ -170,7 +172,7 @@ void PosteriorJob::Report(const std::string& stage) {
   progress.draws_done = draws * settings_.chains;
   progress.draws_total = record_.draws_target() * settings_.chains;
   progress.chains_diverged = settings_.chains - static_cast<uint32_t>(ActiveChains(record_).size());
-  progress.rows = TrainingRowCount(record_);
+  progress.rows = TrainingRowCount(record_) + (carried_ == nullptr ? 0 : carried_->rows());
   const double seconds = absl::ToDoubleSeconds(context_.clock.Now() - run_start_);
   if (segment_ != nullptr && draws > run_first_draw_ && seconds > 0) {
     progress.draws_per_second = (draws - run_first_draw_) * settings_.chains / seconds;
@@ -200,6 +202,7 @@ void PosteriorJob::End(const absl::Status& status) {
   storage::WriteSet writes;
   writes.Put(storage::PosteriorKey(final.key()), final);
   chains_.reset();
+  carried_.reset();
   segment_.reset();
   operation_->Finish(status, OperationResult{}, std::move(writes));
   ended_();

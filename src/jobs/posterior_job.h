@@ -1,12 +1,14 @@
 // One run of a posterior: from where its record stands to its target number of draws, as a task of
 // the device thread.
 //
-//   load -> tune -> anchor -> start -> burn-in -> [pilot -> start] -> (advance -> trace)* -> done
+//   load -> tune -> anchor -> start -> burn-in -> [pilot -> start]
+//     -> ((advance -> trace)* -> carry -> commit)* -> done
 //
 // Every stage begins from what the catalog says, so the same code makes a first run, goes on after
 // a crash or a cancelled run, and extends. What changes rounding or draws is recorded before it is
 // used: the execution plan, and the interval that AUTO chose. Burn-in ends with a commit of the
-// chain states, every segment with one of its draws.
+// chain states, every segment with one of its draws, before which rows that were traced in the
+// meantime are evaluated at these draws too (src/jobs/carried_rows.h).
 //
 // Confined to the device thread but for `cancelled`, which is thread-safe.
 #pragma once
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "src/jobs/carried_rows.h"
 #include "src/jobs/device_executor.h"
 #include "src/jobs/pace.h"
 #include "src/jobs/pilot.h"
@@ -36,7 +39,18 @@ class PosteriorJob : public DeviceTask {
   bool cancelled() const override { return operation_->cancel().cancelled(); }
 
  private:
-  enum class Stage { kLoad, kTune, kAnchor, kStart, kBurnIn, kPilot, kAdvance, kTrace, kDone };
+  enum class Stage {
+    kLoad,
+    kTune,
+    kAnchor,
+    kStart,
+    kBurnIn,
+    kPilot,
+    kAdvance,
+    kTrace,
+    kCarry,
+    kDone
+  };
 
   // Each does a piece of its stage and sets the next one.
   absl::Status StepStage();
@@ -51,6 +65,7 @@ class PosteriorJob : public DeviceTask {
   absl::Status EncodeDraw();
   absl::Status Trace();
   absl::Status FinishDraw();
+  absl::Status Carry();
 
   absl::StatusOr<std::vector<engine::ChainSnapshot>> ReadSnapshots();
   // At most `steps`, as the pace allows.
@@ -60,10 +75,14 @@ class PosteriorJob : public DeviceTask {
   absl::StatusOr<int64_t> ObserveRows(absl::Span<const absl::Span<const float>> deltas,
                                       size_t offset);
   void MarkDiverged(uint32_t chain, const std::string& reason);
+  // The draws in memory are to be committed: after the rows that are carried along, if there are any.
+  void CloseSegment() { stage_ = Stage::kCarry; }
   absl::Status CommitSegmentNow();
   absl::Status CommitRecord();
   // Everything between two draws is done, so that the run may stop here.
   bool AtDrawBoundary() const;
+  // Draws that a commit would keep are in memory.
+  bool HoldsDraws() const { return segment_ != nullptr && segment_->draws() > 0; }
   void End(const absl::Status& status);
   void Report(const std::string& stage);
   uint64_t StepOfDraw(uint32_t draw) const;  // the step after which draw `draw` is taken
@@ -90,6 +109,8 @@ class PosteriorJob : public DeviceTask {
   std::unique_ptr<Pilot> pilot_;
   std::unique_ptr<engine::ChainGroup> chains_;
   std::unique_ptr<Segment> segment_;
+  std::shared_ptr<PosteriorTraces> traces_;
+  std::unique_ptr<CarriedRows> carried_;  // of the segment that is being closed
 
   // The draw in the making.
   std::vector<double> loss_sums_;  // a chain: of batch losses since the draw before

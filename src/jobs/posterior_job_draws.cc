@@ -1,4 +1,5 @@
-// PosteriorJob's stages of a draw: steps, quantised weights, losses of all training rows at these.
+// PosteriorJob's stages of a draw: steps, quantised weights, losses of all training rows at these; and
+// of a segment's end.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -110,10 +111,25 @@ absl::Status PosteriorJob::FinishDraw() {
   const bool reached = record_.draws_committed() + segment_->draws() >= record_.draws_target();
   const bool full = segment_->draws() == segment_->max_draws() ||
                     context_.clock.Now() - segment_start_ >= context_.options.segment_time;
-  if (!reached && !full && !all_diverged) return absl::OkStatus();
+  if (reached || full || all_diverged) CloseSegment();
+  return absl::OkStatus();
+}
+
+absl::Status PosteriorJob::Carry() {
+  if (carried_ == nullptr) {
+    carried_ = std::make_unique<CarriedRows>(context_, *traces_, record_, *segment_, *train_.model,
+                                             moving_, plan_);
+  }
+  const absl::Time start = context_.clock.Now();
+  BIF_ASSIGN_OR_RETURN(const bool done, carried_->Step());
+  sampling_time_ += context_.clock.Now() - start;
+  if (!done) {
+    Report("tracing");
+    return absl::OkStatus();
+  }
   BIF_RETURN_IF_ERROR(CommitSegmentNow());
-  if (all_diverged) return AllDiverged();
-  if (reached) stage_ = Stage::kDone;
+  if (ActiveChains(record_).empty()) return AllDiverged();
+  stage_ = record_.draws_committed() >= record_.draws_target() ? Stage::kDone : Stage::kAdvance;
   return absl::OkStatus();
 }
 

@@ -24,6 +24,8 @@ absl::Status PosteriorJob::Load() {
   BIF_ASSIGN_OR_RETURN(moving_,
                        engine::SelectParameters(sources_.info.parameters, settings_.parameters));
   BIF_ASSIGN_OR_RETURN(train_, context_.models.GetTrainingRows(record_));
+  BIF_ASSIGN_OR_RETURN(traces_,
+                       context_.traces.Get(record_.number(), record_.draws_committed()));
   stage_ = Stage::kTune;
   return absl::OkStatus();
 }
@@ -158,7 +160,7 @@ absl::Status PosteriorJob::BurnIn() {
   record_.set_sampling_micros(record_.sampling_micros() +
                               absl::ToInt64Microseconds(sampling_time_));
   sampling_time_ = absl::ZeroDuration();
-  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, nothing, *chains_, record_));
+  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, nothing, *chains_, *traces_, {}, record_));
   committed_ = record_;
   stage_ = Stage::kStart;
   return absl::OkStatus();

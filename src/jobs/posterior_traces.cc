@@ -100,6 +100,17 @@ absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& v
   return absl::OkStatus();
 }
 
+absl::Status PosteriorTraces::CommitGrowth(storage::Catalog& catalog, const RowsByDataset& grown,
+                                           storage::WriteSet writes) {
+  const uint32_t array = ArrayCode(engine::Observable{});
+  absl::MutexLock lock(&writer_);
+  if (deleted_) return absl::NotFoundError("the posterior was deleted meanwhile");
+  for (const auto& [dataset, rows] : grown) index_.Prepare(array, dataset, rows, writes);
+  BIF_RETURN_IF_ERROR(catalog.Commit(writes));
+  for (const auto& [dataset, rows] : grown) index_.Apply(array, dataset, rows);
+  return absl::OkStatus();
+}
+
 void OpenPosteriors::Forget(uint64_t number) {
   std::shared_ptr<PosteriorTraces> traces;
   {
@@ -112,13 +123,14 @@ void OpenPosteriors::Forget(uint64_t number) {
   traces->MarkDeleted();
 }
 
-absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(const PosteriorView& view) {
+absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(uint64_t number,
+                                                                  uint32_t draws) {
   std::shared_ptr<PosteriorTraces> traces;
   {
     absl::MutexLock lock(&mutex_);
-    Entry& entry = open_[view.record.number()];
+    Entry& entry = open_[number];
     if (entry.traces == nullptr)
-      entry.traces = std::make_shared<PosteriorTraces>(view.record.number());
+      entry.traces = std::make_shared<PosteriorTraces>(number);
     entry.used = ++clock_;
     traces = entry.traces;
     // The one used longest ago goes, but never one that somebody holds: there must not be two
@@ -135,7 +147,7 @@ absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(const Poste
       open_.erase(oldest);
     }
   }
-  BIF_RETURN_IF_ERROR(traces->Refresh(catalog_, view.draws));
+  BIF_RETURN_IF_ERROR(traces->Refresh(catalog_, draws));
   return traces;
 }
 

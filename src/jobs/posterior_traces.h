@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +28,9 @@ struct NewTrace {
   uint32_t first_draw = 0;  // evaluated from here on
 };
 
+// Traced rows, by the number of their dataset.
+using RowsByDataset = std::map<uint32_t, std::vector<TracedRow>>;
+
 class PosteriorTraces {
  public:
   explicit PosteriorTraces(uint64_t number) : number_(number), index_(number) {}
@@ -48,6 +52,11 @@ class PosteriorTraces {
                     const engine::Observable& observable, uint32_t dataset,
                     const std::vector<NewTrace>& traces, EvaluatedRows& rows, bool keep_anchor,
                     storage::WriteSet writes = {});
+
+  // Commits `writes`, in which the posterior grows, together with what its new draws bring to rows
+  // that were traced already, by dataset: their losses' tiles are written. NOT_FOUND as above.
+  absl::Status CommitGrowth(storage::Catalog& catalog,
+                            const RowsByDataset& grown, storage::WriteSet writes);
 
  private:
   struct Placed {
@@ -73,8 +82,9 @@ class OpenPosteriors {
   // The posterior is gone: its traces are to be deleted next.
   void Forget(uint64_t number);
 
-  // With an index that knows at least what the view knows.
-  absl::StatusOr<std::shared_ptr<PosteriorTraces>> Get(const PosteriorView& view);
+  // By the posterior's number, with an index that knows at least what the catalog said when the
+  // posterior had `draws` draws.
+  absl::StatusOr<std::shared_ptr<PosteriorTraces>> Get(uint64_t number, uint32_t draws);
 
  private:
   storage::Catalog& catalog_;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/engine/validate_settings.h"
+#include "src/jobs/carried_rows.h"
 #include "src/jobs/list_records.h"
 #include "src/jobs/posterior_checks.h"
 #include "src/jobs/posterior_context.h"
@@ -215,8 +216,13 @@ absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
   checked.training_ordinals = TrainingOrdinals(record);
   settings.steps_between_draws = record.steps_between_draws();
   if (record.draws_committed() > 0) settings.burn_in_steps = 0;
-  const CostEstimate estimate =
-      EstimateCost(context_, checked, settings, draws - record.draws_committed());
+  BIF_ASSIGN_OR_RETURN(const auto traces,
+                       context_.traces.Get(record.number(), record.draws_committed()));
+  BIF_ASSIGN_OR_RETURN(const RowsByDataset carried, FindRowsToCarry(context_, record, *traces));
+  int64_t carried_rows = 0;
+  for (const auto& [dataset, rows] : carried) carried_rows += static_cast<int64_t>(rows.size());
+  const CostEstimate estimate = EstimateCost(context_, checked, settings,
+                                             draws - record.draws_committed(), carried_rows);
   const Digest body = BodyOf("extend posterior", record.key(), "", draws);
   return Continue(kExtendOperation, request, body, std::move(record), draws, estimate);
 }
@@ -335,6 +341,7 @@ absl::Status Posteriors::Impl::Delete(const std::string& name) {
     context_.models.ForgetPosterior(key);
     return absl::OkStatus();
   });
+  context_.traces.Forget(record.number());
   if (on_deleted) on_deleted(record.number());
   BIF_RETURN_IF_ERROR(context_.store.draws().DeletePosterior(record.number()));
   return context_.store.traces().DeletePosterior(record.number());
@@ -372,11 +379,12 @@ absl::StatusOr<PosteriorView> Posteriors::Impl::Open(const std::string& name) {
 
 Posteriors::Posteriors(storage::Store& store, engine::Engine& engine, Checkpoints& checkpoints,
                        Datasets& datasets, OperationManager& operations, DeviceExecutor& executor,
-                       ModelCache& models, Counters& counters, Clock& clock, const Options& options)
+                       OpenPosteriors& traces, ModelCache& models, Counters& counters, Clock& clock,
+                       const Options& options)
     : speeds_(std::make_unique<Speeds>()),
       impl_(
           std::make_unique<Impl>(PosteriorContext{store, engine, checkpoints, datasets, operations,
-                                                  models, counters, clock, *speeds_, options},
+                                                  traces, models, counters, clock, *speeds_, options},
                                  executor)) {}
 Posteriors::~Posteriors() = default;
 

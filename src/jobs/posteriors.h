@@ -120,6 +120,8 @@ struct PosteriorView {
   uint32_t draws = 0;                   // committed, of every active chain
 };
 
+class OpenPosteriors;  // src/jobs/posterior_traces.h
+
 class Posteriors {
  public:
   struct Options {
@@ -131,7 +133,8 @@ class Posteriors {
   };
   Posteriors(storage::Store& store, engine::Engine& engine, Checkpoints& checkpoints,
              Datasets& datasets, OperationManager& operations, DeviceExecutor& executor,
-             ModelCache& models, Counters& counters, Clock& clock, const Options& options);
+             OpenPosteriors& traces, ModelCache& models, Counters& counters, Clock& clock,
+             const Options& options);
   ~Posteriors();
 
   // Puts posteriors that were queued or sampling back to work. To be called once, after

@@ -46,7 +46,7 @@ absl::StatusOr<Queries::Impl::Opened> Queries::Impl::Open(const std::string& pos
                      " diverged; sample with a smaller step_size or a larger gamma"));
   }
   BIF_RETURN_IF_ERROR(CheckObservable(observable, opened.view.sources.info));
-  BIF_ASSIGN_OR_RETURN(opened.traces, open_.Get(opened.view));
+  BIF_ASSIGN_OR_RETURN(opened.traces, parts_.traces.Get(opened.view.record.number(), opened.view.draws));
   return opened;
 }
 
@@ -261,7 +261,8 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
   // After a restart some may have been deleted.
   std::erase_if(ordinals,
                 [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
-  const TraceJobParts job{parts_.store, parts_.datasets, parts_.models, draws_, parts_.counters};
+  const TraceJobParts job{parts_.store,  parts_.datasets, parts_.posteriors,
+                          parts_.models, draws_,          parts_.counters};
   return parts_.executor.Submit(
       Priority::kTrace,
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),

@@ -4,6 +4,6 @@ target_sources(bif_jobs PRIVATE
   trace_cache.cc trace_index.cc trace_operation.cc)
 target_link_libraries(bif_jobs PRIVATE absl::cleanup PUBLIC bif::attribution)
 
-foreach(name queries trace_operation query_damage query_observables trace_index query_helpers)
+foreach(name queries carried_rows trace_operation query_damage query_observables trace_index query_helpers)
   bif_test(${name}_test SRCS ${name}_test.cc DEPS bif::jobs bif::fake_engine bif::attribution)
 endforeach()

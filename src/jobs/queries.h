@@ -33,6 +33,7 @@
 #include "src/jobs/device_executor.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
+#include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/request_ids.h"
 #include "src/jobs/samples.h"
@@ -163,14 +164,14 @@ class Queries {
     int64_t trace_cache_bytes = int64_t{256} << 20;  // decoded rows, shared by all queries
     int64_t draw_cache_bytes = int64_t{256} << 20;   // decoded draws
     size_t max_cached_answers = 256;
-    int scoring_threads = 2;          // that share one answer's candidates, the caller's included
-    size_t max_open_posteriors = 16;  // whose index of traces is kept in memory
+    int scoring_threads = 2;  // that share one answer's candidates, the caller's included
   };
   struct Parts {
     storage::Store& store;
     engine::Engine& engine;
     Datasets& datasets;
     Posteriors& posteriors;
+    OpenPosteriors& traces;
     OperationManager& operations;
     DeviceExecutor& executor;
     ModelCache& models;

@@ -29,13 +29,11 @@ class Queries::Impl {
         options_(options),
         draws_(parts.store, &parts.workers, options.draw_cache_bytes),
         traces_(parts.store.traces(), options.trace_cache_bytes),
-        open_(parts.store.catalog(), options.max_open_posteriors),
         resolver_(parts.store, parts.datasets),
         reader_(parts.store, parts.datasets, traces_),
         answers_(static_cast<int64_t>(options.max_cached_answers)),
         request_ids_(parts.store.catalog()) {
     parts.posteriors.OnDeleted([this](uint64_t number) {
-      open_.Forget(number);
       draws_.ForgetPosterior(number);
       traces_.ForgetPosterior(number);
     });
@@ -87,7 +85,6 @@ class Queries::Impl {
   const Options options_;
   DrawReader draws_;
   TraceCache traces_;
-  OpenPosteriors open_;
   QueryRowsResolver resolver_;
   CandidateReader reader_;
   LruCache<std::string, std::shared_ptr<const AttributeUpdate>>

@@ -57,8 +57,8 @@ int64_t Segment::bytes() const {
 }
 
 absl::Status CommitSegment(const PosteriorContext& context, const RunningOperation& operation,
-                           Segment& segment, engine::ChainGroup& chains,
-                           storage::pb::PosteriorRecord& record) {
+                           Segment& segment, engine::ChainGroup& chains, PosteriorTraces& traces,
+                           const RowsByDataset& carried, storage::pb::PosteriorRecord& record) {
   const auto rows = static_cast<uint32_t>(TrainingRowCount(record));
   const uint64_t number = record.number();
   BIF_ASSIGN_OR_RETURN(const uint32_t dataset, DatasetNumber(context, record.dataset()));
@@ -91,14 +91,14 @@ absl::Status CommitSegment(const PosteriorContext& context, const RunningOperati
   }
   record.set_draws_committed(record.draws_committed() + segment.draws());
   BIF_ASSIGN_OR_RETURN(const int64_t file_bytes, context.store.draws().DiskBytes(number));
-  int64_t traces = rows;
-  for (const auto& chain : record.chains()) traces += int64_t{rows} * chain.draws();
-  record.set_disk_bytes(file_bytes + traces * static_cast<int64_t>(sizeof(float)));
+  int64_t losses_stored = rows;
+  for (const auto& chain : record.chains()) losses_stored += int64_t{rows} * chain.draws();
+  record.set_disk_bytes(file_bytes + losses_stored * static_cast<int64_t>(sizeof(float)));
 
   writes.Put(storage::PosteriorKey(record.key()), record);
   PutTrainingExtents(record, dataset, writes);
   operation.AddTo(writes);
-  BIF_RETURN_IF_ERROR(context.store.catalog().Commit(writes));
+  BIF_RETURN_IF_ERROR(traces.CommitGrowth(context.store.catalog(), carried, std::move(writes)));
   context.counters.draws_committed += committed_draws;
   ++context.counters.segments_committed;
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "src/engine/engine.h"
 #include "src/jobs/posterior_context.h"
+#include "src/jobs/posterior_traces.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -27,6 +28,7 @@ class Segment {
     std::vector<float> mean_trace_loss;
   };
   Chain& chain(uint32_t index) { return chains_[index]; }
+  const Chain& chain(uint32_t index) const { return chains_[index]; }
   // The losses of all rows at the chain's draw number `draw` of this segment.
   absl::Span<float> Traces(uint32_t chain, uint32_t draw);
   absl::Span<const float> Traces(uint32_t chain, uint32_t first_draw, uint32_t draws) const;
@@ -48,11 +50,11 @@ class Segment {
 };
 
 // Writes the segment's draws and traces, and the states of the chains that go on, and commits them
-// together with `record` and the operation. `record` gets the segment's numbers; on failure it is
-// to be thrown away. Clears nothing.
+// together with `record`, the operation, and the rows that were carried along. `record` gets the
+// segment's numbers; on failure it is to be thrown away. Clears nothing.
 absl::Status CommitSegment(const PosteriorContext& context, const RunningOperation& operation,
-                           Segment& segment, engine::ChainGroup& chains,
-                           storage::pb::PosteriorRecord& record);
+                           Segment& segment, engine::ChainGroup& chains, PosteriorTraces& traces,
+                           const RowsByDataset& carried, storage::pb::PosteriorRecord& record);
 
 // The training rows' extent in the catalog, and that of their losses at w*.
 void PutTrainingExtents(const storage::pb::PosteriorRecord& record, uint32_t dataset_number,

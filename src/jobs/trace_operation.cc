@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/jobs/evaluation.h"
+#include "src/jobs/resource_names.h"
 #include "src/jobs/trace_arrays.h"
 
 namespace bif::jobs {
@@ -56,8 +57,19 @@ class TraceTask : public DeviceTask {
     if (operation_->cancel().cancelled())
       return absl::CancelledError("cancelled; the traces that were committed stay");
     if (!evaluation_) {
-      BIF_ASSIGN_OR_RETURN(const bool any, NextChunk());
-      if (!any) return Outcome::kDone;
+      BIF_ASSIGN_OR_RETURN(bool any, NextChunk());
+      if (!any) {
+        BIF_ASSIGN_OR_RETURN(const bool grown, PosteriorHasGrown());
+        if (grown) {
+          next_ = 0;
+          BIF_ASSIGN_OR_RETURN(any, NextChunk());
+        }
+      }
+      if (!any) {
+        result_.rows_traced =
+            static_cast<int64_t>(ordinals_.size()) - result_.rows_already_there;
+        return Outcome::kDone;
+      }
       BIF_RETURN_IF_ERROR(evaluation_->Start());
       return Outcome::kMore;
     }
@@ -72,6 +84,17 @@ class TraceTask : public DeviceTask {
     result_.rows_traced += static_cast<int64_t>(chunk_.size());
     evaluation_.reset();
     return Outcome::kMore;
+  }
+
+  // Whether it has got draws since this operation looked; then its rows are to get them too.
+  absl::StatusOr<bool> PosteriorHasGrown() {
+    absl::StatusOr<PosteriorView> now =
+        parts_.posteriors.Open(PosteriorName(view_.record.key()));
+    if (absl::IsFailedPrecondition(now.status())) return false;  // its first run goes on just now
+    BIF_RETURN_IF_ERROR(now.status());
+    if (now->draws <= view_.draws) return false;
+    view_ = *std::move(now);
+    return true;
   }
 
   // The next rows without traces, all lacking the same draws. False if there are none left.

@@ -1,7 +1,7 @@
 // The trace job: evaluates stored samples at every draw of a posterior and keeps their losses, a
 // few thousand rows a commit. It works at trace priority, so queries go first and sampling last.
 // What is committed stays, whatever happens; after a restart it goes on with the rows that lack
-// traces.
+// traces. Where the posterior grows meanwhile, the rows get the new draws too.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ namespace bif::jobs {
 struct TraceJobParts {
   storage::Store& store;
   Datasets& datasets;
+  Posteriors& posteriors;
   ModelCache& models;
   DrawReader& draws;
   Counters& counters;

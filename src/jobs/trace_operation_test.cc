@@ -75,15 +75,42 @@ TEST_F(TraceOperationTest, RowsAppendedToTheTrainingDatasetAreTracedBehindTheTra
   EXPECT_EQ(count, static_cast<size_t>(kTrainingRows + 3));
 }
 
-TEST_F(TraceOperationTest, AfterAnExtensionOnlyTheNewDrawsAreEvaluated) {
+TEST_F(TraceOperationTest, RowsGetTheDrawsThatTheirPosteriorGotMeanwhile) {
   SampleIt();
   MakeDataset("more", 6, 5);
-  Trace("datasets/more");
-  Extend(kDraws + 5);
-  const int64_t before = engine_.hooks().observed_rows;
-  EXPECT_EQ(Trace("datasets/more").result.rows_traced, 6);
-  EXPECT_EQ(engine_.hooks().observed_rows - before, 6 * (2 * 5 + 1));
-  EXPECT_EQ(Export({{}, "datasets/more", {}}).layout.draws, kDraws + 5);
+  // The device stands in the extension's second draw while the rows are asked for, then in their
+  // first evaluation while the extension is cancelled: that commits two draws which the evaluation
+  // does not know.
+  absl::Notification drawing, draw, tracing, trace;
+  const int64_t first = engine_.hooks().advance_calls + 1;
+  engine_.hooks().on_advance = [&](int64_t call) {
+    if (call == first + 1) {
+      drawing.Notify();
+      draw.WaitForNotification();
+    }
+    return absl::OkStatus();
+  };
+  const auto extension = jobs_->posteriors().Extend({}, posterior_, kDraws + 5);
+  ASSERT_TRUE(extension.ok()) << extension.status();
+  drawing.WaitForNotification();
+  engine_.hooks().on_observe = [&](int64_t) {
+    if (!tracing.HasBeenNotified()) tracing.Notify();
+    trace.WaitForNotification();
+    return absl::OkStatus();
+  };
+  const auto operation = jobs_->queries().TraceSamples({{}, posterior_, "datasets/more", {}});
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  draw.Notify();
+  tracing.WaitForNotification();
+  ASSERT_TRUE(jobs_->operations().Cancel(extension->name).ok());
+  trace.Notify();
+  EXPECT_TRUE(absl::IsCancelled(WaitFor(extension->name).error));
+  const Operation done = WaitFor(operation->name);
+  EXPECT_TRUE(done.error.ok()) << done.error;
+  EXPECT_EQ(done.result.rows_traced, 6);
+  EXPECT_EQ(jobs_->posteriors().Get(posterior_)->draws_per_chain, kDraws + 2);
+  EXPECT_EQ(Export({{}, "datasets/more", {}}).layout.draws, kDraws + 2);
+  EXPECT_EQ(Trace("datasets/more").result.rows_already_there, 6);
 }
 
 TEST_F(TraceOperationTest, GoesOnAfterARestart) {
