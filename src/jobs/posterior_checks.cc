@@ -1,6 +1,7 @@
 #include "src/jobs/posterior_checks.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <optional>
 
@@ -134,9 +135,9 @@ CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterio
       kFewestSegmentDraws, MaxSegmentDraws(context.options, rows, settings.chains, draw_bytes));
   const int64_t segments = draws / segment_draws + 2;
   const int64_t trace_bytes = rows * static_cast<int64_t>(sizeof(float));
-  estimate.disk_bytes =
-      chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) + trace_bytes +
-      carried_rows * chains * draws * static_cast<int64_t>(sizeof(float));
+  estimate.disk_bytes = chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) +
+                        trace_bytes +
+                        carried_rows * chains * draws * static_cast<int64_t>(sizeof(float));
   estimate.duration = context.speeds.Predict(checked.checkpoint_digest, estimate.gradient_samples,
                                              estimate.forward_samples);
   return estimate;
@@ -162,9 +163,10 @@ absl::Status CheckRoom(const PosteriorContext& context, const CostEstimate& esti
 uint32_t MaxSegmentDraws(const Posteriors::Options& options, int64_t training_rows, uint32_t chains,
                          uint64_t encoded_draw_bytes) {
   const uint64_t trace_bytes = static_cast<uint64_t>(training_rows) * sizeof(float);
-  const uint64_t bytes_a_draw =
-      chains * std::max<uint64_t>(1, std::max(trace_bytes, encoded_draw_bytes));
-  const uint64_t fit = static_cast<uint64_t>(options.tile_buffer_bytes) / bytes_a_draw;
+  const uint64_t bytes_a_draw = chains * std::max<uint64_t>(1, trace_bytes + encoded_draw_bytes);
+  // A power of two: segments then begin where tiles do, or a whole number of them fills a tile.
+  const uint64_t fit =
+      std::bit_floor(static_cast<uint64_t>(options.tile_buffer_bytes) / bytes_a_draw);
   const uint64_t most = std::min<uint64_t>(options.max_segment_draws, storage::kTileDraws);
   return static_cast<uint32_t>(std::clamp<uint64_t>(fit, 1, std::max<uint64_t>(1, most)));
 }

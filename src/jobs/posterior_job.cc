@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/memory.h"
 #include "src/base/status.h"
 #include "src/jobs/posterior_checks.h"
 #include "src/jobs/posterior_record.h"
@@ -136,6 +137,7 @@ absl::Status PosteriorJob::CommitSegmentNow() {
   committed_ = record_;
   carried_.reset();
   segment_->Clear();
+  ReleaseFreedMemory();
   sampling_time_ = absl::ZeroDuration();
   segment_start_ = context_.clock.Now();
   return absl::OkStatus();

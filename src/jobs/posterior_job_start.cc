@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/memory.h"
 #include "src/base/status.h"
 #include "src/engine/draw_codec.h"
 #include "src/jobs/mean.h"
@@ -24,8 +25,7 @@ absl::Status PosteriorJob::Load() {
   BIF_ASSIGN_OR_RETURN(moving_,
                        engine::SelectParameters(sources_.info.parameters, settings_.parameters));
   BIF_ASSIGN_OR_RETURN(train_, context_.models.GetTrainingRows(record_));
-  BIF_ASSIGN_OR_RETURN(traces_,
-                       context_.traces.Get(record_.number(), record_.draws_committed()));
+  BIF_ASSIGN_OR_RETURN(traces_, context_.traces.Get(record_.number(), record_.draws_committed()));
   stage_ = Stage::kTune;
   return absl::OkStatus();
 }
@@ -138,6 +138,7 @@ absl::Status PosteriorJob::Start() {
       engine::EncodedDrawBytes(settings_.draw_codec, static_cast<uint64_t>(moving_.elements)));
   const uint32_t left =
       record_.draws_target() - std::min(record_.draws_target(), record_.draws_committed());
+  ReleaseFreedMemory();  // of loading, tuning, and imports before it
   segment_ = std::make_unique<Segment>(settings_.chains, rows, std::max(1u, std::min(draws, left)));
   segment_start_ = run_start_ = context_.clock.Now();
   run_first_draw_ = record_.draws_committed();
@@ -160,7 +161,8 @@ absl::Status PosteriorJob::BurnIn() {
   record_.set_sampling_micros(record_.sampling_micros() +
                               absl::ToInt64Microseconds(sampling_time_));
   sampling_time_ = absl::ZeroDuration();
-  BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, nothing, *chains_, *traces_, {}, record_));
+  BIF_RETURN_IF_ERROR(
+      CommitSegment(context_, *operation_, nothing, *chains_, *traces_, {}, record_));
   committed_ = record_;
   stage_ = Stage::kStart;
   return absl::OkStatus();

@@ -127,7 +127,7 @@ class Posteriors {
   struct Options {
     size_t max_posterior_jobs = 64;        // waiting or sampling; more are RESOURCE_EXHAUSTED
     int64_t max_device_bytes = 0;          // refuse runs above this estimate; 0: no limit
-    int64_t tile_buffer_bytes = 64 << 20;  // traces held until a segment ends
+    int64_t tile_buffer_bytes = 64 << 20;  // traces and draws held until a segment ends
     uint32_t max_segment_draws = 64;       // of every chain; a tile holds 64
     absl::Duration segment_time = absl::Seconds(15);  // a segment ends at the first draw after this
   };

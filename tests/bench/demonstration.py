@@ -1,6 +1,7 @@
 """Figures on the posterior of the demonstration."""
 
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -9,8 +10,8 @@ EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/fashion_mnist"
 sys.path.insert(0, str(EXAMPLE))
 from local_daemon import LocalDaemon  # noqa: E402
 
-# src/jobs/posteriors.h: traces held until a segment ends.
-TILE_BUFFER_MIB = 64
+# src/jobs/posteriors.h: at most so much is held of a segment's traces and draws; a segment's draws are a power of two.
+TILE_BUFFER_BYTES = 64 << 20
 
 
 class Demonstration:
@@ -57,5 +58,8 @@ class Demonstration:
 
     def sampling_overhead(self):
         vectors = 1 + len(self.posterior["chains"])  # w*, and one w a chain: SGLD keeps no more
-        parameters_mib = vectors * int(self.posterior["movingParameters"]) * 4 / 2**20
-        return {"sampling_overhead_mib": (self.summary["sampling_peak_mib"] - parameters_mib - TILE_BUFFER_MIB, "MiB")}
+        parameters = int(self.posterior["movingParameters"])
+        draw_bytes = len(self.posterior["chains"]) * (int(self.posterior["trainingSamples"]) * 4 + parameters)
+        segment_bytes = draw_bytes * 2 ** int(math.log2(max(1, TILE_BUFFER_BYTES // draw_bytes)))
+        known_mib = (vectors * parameters * 4 + segment_bytes) / 2**20
+        return {"sampling_overhead_mib": (self.summary["sampling_peak_mib"] - known_mib, "MiB")}

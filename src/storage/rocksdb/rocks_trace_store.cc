@@ -123,6 +123,8 @@ absl::Status RocksTraceStore::RemoveOverlaps(const TraceArray& array, uint16_t c
   const rocksdb::Slice upper = end;
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &upper;
+  // Tiles beside the range are looked at, too: as many bytes as are about to be written.
+  options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> tile(
       database_.db().NewIterator(options, database_.traces()));
   rocksdb::WriteBatch batch;
