@@ -1,4 +1,5 @@
-// A flag that asks a job to stop at the next draw. Thread-safe; shared between who asks and who works.
+// A flag that asks a job to stop at the next draw. Thread-safe; shared between who asks and who
+// works.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,8 @@ class CancelToken {
   CancelToken() : cancelled_(std::make_shared<std::atomic<bool>>(false)) {}
   void Cancel() { cancelled_->store(true, std::memory_order_release); }
   bool cancelled() const { return cancelled_->load(std::memory_order_acquire); }
+  // For libraries that look at a flag of their caller's; lives as long as any copy of the token.
+  std::atomic<bool>* flag() const { return cancelled_.get(); }
 
  private:
   std::shared_ptr<std::atomic<bool>> cancelled_;  // copies speak of one flag

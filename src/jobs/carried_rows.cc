@@ -18,6 +18,17 @@ constexpr size_t kLargestChunk = 4096;            // rows; their samples are hel
 
 const engine::Observable kLosses;
 
+absl::Status KeepLiving(storage::SampleStore& samples, uint32_t dataset,
+                        std::vector<TracedRow>& rows) {
+  std::vector<uint32_t> ordinals;
+  for (const TracedRow& row : rows) ordinals.push_back(row.ordinal);
+  BIF_ASSIGN_OR_RETURN(const std::vector<uint32_t> living, samples.Living(dataset, ordinals));
+  if (living.size() == rows.size()) return absl::OkStatus();
+  const absl::flat_hash_set<uint32_t> alive(living.begin(), living.end());
+  std::erase_if(rows, [&](const TracedRow& row) { return !alive.contains(row.ordinal); });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RowsByDataset> FindRowsToCarry(const PosteriorContext& context,
@@ -30,20 +41,13 @@ absl::StatusOr<RowsByDataset> FindRowsToCarry(const PosteriorContext& context,
                            storage::KindPrefix(storage::RecordKind::kDataset)));
   for (const auto& [key, dataset] : datasets) {
     if (dataset.hidden()) continue;
-    std::vector<TracedRow> rows = traces.index().RowsCovering(ArrayCode(kLosses), dataset.number(),
-                                                              record.draws_committed());
+    std::vector<TracedRow> rows =
+        traces.index().RowsCovering(ArrayCode(kLosses), dataset.number(), record.draws_committed());
     const int64_t own_rows = dataset.id() == record.dataset() ? TrainingRowCount(record) : 0;
     std::erase_if(rows, [&](const TracedRow& row) {
       return row.slot < own_rows || row.draws != record.draws_committed();
     });
-    if (rows.empty()) continue;
-    if (dataset.deleted() > 0) {
-      BIF_ASSIGN_OR_RETURN(const std::vector<uint32_t> living,
-                           context.datasets.LivingOrdinals(dataset));
-      std::erase_if(rows, [&](const TracedRow& row) {
-        return !std::binary_search(living.begin(), living.end(), row.ordinal);
-      });
-    }
+    BIF_RETURN_IF_ERROR(KeepLiving(context.store.samples(), dataset.number(), rows));
     if (!rows.empty()) found[dataset.number()] = std::move(rows);
   }
   return found;
@@ -95,8 +99,7 @@ absl::StatusOr<bool> CarriedRows::OpenChunk() {
     if (left_.empty() || chains_.empty()) return false;
   }
   auto& [dataset, rows] = *left_.begin();
-  const size_t row_bytes =
-      std::max<size_t>(1, chains_.size() * segment_.draws() * sizeof(float));
+  const size_t row_bytes = std::max<size_t>(1, chains_.size() * segment_.draws() * sizeof(float));
   const size_t count =
       std::min(rows.size(), std::clamp<size_t>(kChunkBytes / row_bytes, 1, kLargestChunk));
   auto chunk = std::make_unique<Chunk>();
@@ -104,6 +107,9 @@ absl::StatusOr<bool> CarriedRows::OpenChunk() {
   chunk->rows.assign(rows.begin(), rows.begin() + static_cast<int64_t>(count));
   rows.erase(rows.begin(), rows.begin() + static_cast<int64_t>(count));
   if (rows.empty()) left_.erase(left_.begin());
+  // Some may have been deleted since they were found.
+  BIF_RETURN_IF_ERROR(KeepLiving(context_.store.samples(), chunk->dataset, chunk->rows));
+  if (chunk->rows.empty()) return true;
   BIF_RETURN_IF_ERROR(Upload(*chunk));
   chunk_ = std::move(chunk);
   return true;
@@ -178,9 +184,9 @@ absl::Status CarriedRows::Write(const Chunk& chunk) {
         columns.insert(columns.end(), column + static_cast<int64_t>(begin),
                        column + static_cast<int64_t>(end));
       }
-      BIF_RETURN_IF_ERROR(context_.store.traces().Write(
-          array, chains_[c], chunk.rows[begin].slot, static_cast<uint32_t>(end - begin),
-          record_.draws_committed(), draws, columns));
+      BIF_RETURN_IF_ERROR(context_.store.traces().Write(array, chains_[c], chunk.rows[begin].slot,
+                                                        static_cast<uint32_t>(end - begin),
+                                                        record_.draws_committed(), draws, columns));
     }
     begin = end;
   }

@@ -3,12 +3,12 @@
 // visible says that the rows' traces reach them. So a sample that could be scored stays one, and a
 // crash leaves neither side ahead.
 //
-// Carried are the losses of living samples of every dataset that users see, where they are traced at
-// all draws committed so far. Not carried: inline queries and other observables (evaluated at the
-// new draws when they are asked for again), and rows that lag behind already.
+// Carried are the losses of living samples of every dataset that users see, where they are traced
+// at all draws committed so far. Not carried: inline queries and other observables (evaluated at
+// the new draws when they are asked for again), and rows that lag behind already.
 //
-// Confined to the device thread. After an error it is to be thrown away; tiles that were written are
-// overwritten by the next run.
+// Confined to the device thread. After an error it is to be thrown away; tiles that were written
+// are overwritten by the next run.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ namespace bif::jobs {
 
 // The rows that a growing posterior has to carry, by slot.
 absl::StatusOr<RowsByDataset> FindRowsToCarry(const PosteriorContext& context,
-                                            const storage::pb::PosteriorRecord& record,
-                                            const PosteriorTraces& traces);
+                                              const storage::pb::PosteriorRecord& record,
+                                              const PosteriorTraces& traces);
 
 class CarriedRows {
  public:
@@ -58,6 +58,7 @@ class CarriedRows {
     int64_t done = 0;                        // rows, at this draw
     std::vector<float> values;               // [chain][draw][slot]
   };
+  // False: no row is left.
   absl::StatusOr<bool> OpenChunk();
   absl::Status Upload(Chunk& chunk);
   absl::Status Decode(Chunk& chunk);

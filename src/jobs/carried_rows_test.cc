@@ -46,7 +46,8 @@ class CarriedRowsTest : public QueriesFixture {
     EXPECT_EQ(more.ids.size(), static_cast<size_t>(kMore));
     EXPECT_EQ(more.layout.draws, Committed());
   }
-  // What is stored is what the same samples have as queries, which are evaluated at the stored draws.
+  // What is stored is what the same samples have as queries, which are evaluated at the stored
+  // draws.
   void ExpectLossesAtTheStoredDraws() {
     std::vector<std::string> ids;
     for (int64_t r = 0; r < kMore; r += 2) ids.push_back(absl::StrCat("r", r));

@@ -79,6 +79,7 @@ absl::StatusOr<int64_t> Datasets::DeleteSamples(const std::string& dataset,
   record.clear_digest();
   writes.Put(storage::DatasetKey(record.id()), record);
   BIF_RETURN_IF_ERROR(store_.catalog().Commit(writes));
+  if (on_erasable_) on_erasable_(record.id());
   return static_cast<int64_t>(ordinals.size());
 }
 

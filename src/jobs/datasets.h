@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "src/base/cancel.h"
 #include "src/base/clock.h"
 #include "src/jobs/allowed_paths.h"
 #include "src/jobs/pagination.h"
@@ -133,8 +134,16 @@ class Datasets {
   // unknown.
   absl::StatusOr<int64_t> DeleteSamples(const std::string& dataset,
                                         const std::vector<std::string>& sample_ids);
+  // Gives back the bytes of a dataset's deleted samples, but of those that a posterior was sampled
+  // with: it needs them to go on. Blocks while files are rewritten; one call at a time. Repeating
+  // it is harmless, also after a crash or when it was cancelled.
+  absl::Status EraseDeleted(const std::string& id, const CancelToken& cancel);
+  // Called with a dataset's id when EraseDeleted may find something to do. To be set before use.
+  void OnErasable(std::function<void(const std::string& id)> listener);
 
   // --- for jobs ---
+  // A posterior on the dataset is gone.
+  void Released(const std::string& id);
   absl::StatusOr<storage::pb::DatasetRecord> Record(const std::string& name,
                                                     std::string_view field);
   // Ordinals of ids, in that order. NOT_FOUND names the first unknown one.
@@ -170,6 +179,7 @@ class Datasets {
   absl::Mutex& reference_mutex_;  // Checkpoints::reference_mutex
   const Options options_;
   RequestIds request_ids_;
+  std::function<void(const std::string&)> on_erasable_;
   absl::Mutex locks_mutex_;  // guards the map; the locks in it make one writer a dataset
   absl::flat_hash_map<uint32_t, std::unique_ptr<absl::Mutex>> locks_ ABSL_GUARDED_BY(locks_mutex_);
 };

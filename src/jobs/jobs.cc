@@ -23,7 +23,13 @@ Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& opt
       queries_(std::make_unique<Queries>(
           Queries::Parts{store, engine, *datasets_, *posteriors_, traces_, *operations_, *executor_,
                          *models_, *workers_, counters_, clock},
-          options.queries)) {}
+          options.queries)),
+      housekeeping_(std::make_unique<Housekeeping>(
+          [this](const std::string& dataset, const CancelToken& cancel) {
+            return datasets_->EraseDeleted(dataset, cancel);
+          })) {
+  datasets_->OnErasable([this](const std::string& id) { housekeeping_->Schedule(id); });
+}
 
 absl::StatusOr<std::unique_ptr<Jobs>> Jobs::Start(storage::Store& store, engine::Engine& engine,
                                                   const JobsOptions& options, Clock& clock) {
@@ -31,7 +37,18 @@ absl::StatusOr<std::unique_ptr<Jobs>> Jobs::Start(storage::Store& store, engine:
   BIF_RETURN_IF_ERROR(jobs->operations_->Recover());
   BIF_RETURN_IF_ERROR(jobs->posteriors_->Recover());
   BIF_RETURN_IF_ERROR(jobs->queries_->Recover());
+  BIF_RETURN_IF_ERROR(jobs->ScheduleHousekeeping());
   return jobs;
+}
+
+absl::Status Jobs::ScheduleHousekeeping() {
+  BIF_ASSIGN_OR_RETURN(const auto datasets,
+                       store_.catalog().Scan<storage::pb::DatasetRecord>(
+                           storage::KindPrefix(storage::RecordKind::kDataset)));
+  for (const auto& [key, dataset] : datasets) {
+    if (dataset.deleted() > 0) housekeeping_->Schedule(dataset.id());
+  }
+  return absl::OkStatus();
 }
 
 Jobs::~Jobs() { Drain(); }
@@ -39,6 +56,7 @@ Jobs::~Jobs() { Drain(); }
 void Jobs::Drain() {
   executor_->Drain([this] { models_->Clear(); });
   workers_->Drain();
+  housekeeping_->Stop();
 }
 
 }  // namespace bif::jobs

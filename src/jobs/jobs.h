@@ -19,6 +19,7 @@
 #include "src/jobs/counters.h"
 #include "src/jobs/datasets.h"
 #include "src/jobs/device_executor.h"
+#include "src/jobs/housekeeping.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
 #include "src/jobs/posterior_traces.h"
@@ -59,6 +60,7 @@ class Jobs {
   WorkerPool& workers() { return *workers_; }
   ModelCache& models() { return *models_; }  // on the device thread only
   Counters& counters() { return counters_; }
+  Housekeeping& housekeeping() { return *housekeeping_; }
   storage::Store& store() { return store_; }
   engine::Engine& engine() { return engine_; }
 
@@ -68,6 +70,8 @@ class Jobs {
 
  private:
   Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock);
+  // What the last run left undone.
+  absl::Status ScheduleHousekeeping();
 
   storage::Store& store_;
   engine::Engine& engine_;
@@ -83,6 +87,7 @@ class Jobs {
   std::unique_ptr<DeviceExecutor> executor_;
   std::unique_ptr<Posteriors> posteriors_;
   std::unique_ptr<Queries> queries_;
+  std::unique_ptr<Housekeeping> housekeeping_;
 };
 
 }  // namespace bif::jobs

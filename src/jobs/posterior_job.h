@@ -75,7 +75,8 @@ class PosteriorJob : public DeviceTask {
   absl::StatusOr<int64_t> ObserveRows(absl::Span<const absl::Span<const float>> deltas,
                                       size_t offset);
   void MarkDiverged(uint32_t chain, const std::string& reason);
-  // The draws in memory are to be committed: after the rows that are carried along, if there are any.
+  // The draws in memory are to be committed: after the rows that are carried along, if there are
+  // any.
   void CloseSegment() { stage_ = Stage::kCarry; }
   absl::Status CommitSegmentNow();
   absl::Status CommitRecord();

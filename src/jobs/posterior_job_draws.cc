@@ -1,5 +1,5 @@
-// PosteriorJob's stages of a draw: steps, quantised weights, losses of all training rows at these; and
-// of a segment's end.
+// PosteriorJob's stages of a draw: steps, quantised weights, losses of all training rows at these;
+// and of a segment's end.
 #include <algorithm>
 #include <cmath>
 #include <utility>

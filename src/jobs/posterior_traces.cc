@@ -124,13 +124,12 @@ void OpenPosteriors::Forget(uint64_t number) {
 }
 
 absl::StatusOr<std::shared_ptr<PosteriorTraces>> OpenPosteriors::Get(uint64_t number,
-                                                                  uint32_t draws) {
+                                                                     uint32_t draws) {
   std::shared_ptr<PosteriorTraces> traces;
   {
     absl::MutexLock lock(&mutex_);
     Entry& entry = open_[number];
-    if (entry.traces == nullptr)
-      entry.traces = std::make_shared<PosteriorTraces>(number);
+    if (entry.traces == nullptr) entry.traces = std::make_shared<PosteriorTraces>(number);
     entry.used = ++clock_;
     traces = entry.traces;
     // The one used longest ago goes, but never one that somebody holds: there must not be two

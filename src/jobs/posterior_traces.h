@@ -55,8 +55,8 @@ class PosteriorTraces {
 
   // Commits `writes`, in which the posterior grows, together with what its new draws bring to rows
   // that were traced already, by dataset: their losses' tiles are written. NOT_FOUND as above.
-  absl::Status CommitGrowth(storage::Catalog& catalog,
-                            const RowsByDataset& grown, storage::WriteSet writes);
+  absl::Status CommitGrowth(storage::Catalog& catalog, const RowsByDataset& grown,
+                            storage::WriteSet writes);
 
  private:
   struct Placed {

@@ -187,6 +187,10 @@ absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
   absl::StatusOr<PosteriorRecord> record = FindByKey(checked.key);
   if (absl::IsNotFound(record.status())) {
     BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
+    // A sample that was deleted after the checks may be erased by now.
+    BIF_ASSIGN_OR_RETURN(const auto dataset, context_.datasets.Record(spec.dataset, "dataset"));
+    if (dataset.deleted() != checked.dataset.deleted())
+      return absl::AbortedError(absl::StrCat(spec.dataset, " has just lost samples; try again"));
     BIF_ASSIGN_OR_RETURN(const uint64_t number, catalog().NextNumber("posterior"));
     record = NewRecord(spec, checked, number, context_.clock.Now());
   }
@@ -221,8 +225,8 @@ absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
   BIF_ASSIGN_OR_RETURN(const RowsByDataset carried, FindRowsToCarry(context_, record, *traces));
   int64_t carried_rows = 0;
   for (const auto& [dataset, rows] : carried) carried_rows += static_cast<int64_t>(rows.size());
-  const CostEstimate estimate = EstimateCost(context_, checked, settings,
-                                             draws - record.draws_committed(), carried_rows);
+  const CostEstimate estimate =
+      EstimateCost(context_, checked, settings, draws - record.draws_committed(), carried_rows);
   const Digest body = BodyOf("extend posterior", record.key(), "", draws);
   return Continue(kExtendOperation, request, body, std::move(record), draws, estimate);
 }
@@ -343,6 +347,7 @@ absl::Status Posteriors::Impl::Delete(const std::string& name) {
   });
   context_.traces.Forget(record.number());
   if (on_deleted) on_deleted(record.number());
+  context_.datasets.Released(record.dataset());
   BIF_RETURN_IF_ERROR(context_.store.draws().DeletePosterior(record.number()));
   return context_.store.traces().DeletePosterior(record.number());
 }
@@ -382,10 +387,10 @@ Posteriors::Posteriors(storage::Store& store, engine::Engine& engine, Checkpoint
                        OpenPosteriors& traces, ModelCache& models, Counters& counters, Clock& clock,
                        const Options& options)
     : speeds_(std::make_unique<Speeds>()),
-      impl_(
-          std::make_unique<Impl>(PosteriorContext{store, engine, checkpoints, datasets, operations,
-                                                  traces, models, counters, clock, *speeds_, options},
-                                 executor)) {}
+      impl_(std::make_unique<Impl>(
+          PosteriorContext{store, engine, checkpoints, datasets, operations, traces, models,
+                           counters, clock, *speeds_, options},
+          executor)) {}
 Posteriors::~Posteriors() = default;
 
 absl::Status Posteriors::Recover() { return impl_->Recover(); }

@@ -46,7 +46,8 @@ absl::StatusOr<Queries::Impl::Opened> Queries::Impl::Open(const std::string& pos
                      " diverged; sample with a smaller step_size or a larger gamma"));
   }
   BIF_RETURN_IF_ERROR(CheckObservable(observable, opened.view.sources.info));
-  BIF_ASSIGN_OR_RETURN(opened.traces, parts_.traces.Get(opened.view.record.number(), opened.view.draws));
+  BIF_ASSIGN_OR_RETURN(opened.traces,
+                       parts_.traces.Get(opened.view.record.number(), opened.view.draws));
   return opened;
 }
 

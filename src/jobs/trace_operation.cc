@@ -66,8 +66,7 @@ class TraceTask : public DeviceTask {
         }
       }
       if (!any) {
-        result_.rows_traced =
-            static_cast<int64_t>(ordinals_.size()) - result_.rows_already_there;
+        result_.rows_traced = static_cast<int64_t>(ordinals_.size()) - result_.rows_already_there;
         return Outcome::kDone;
       }
       BIF_RETURN_IF_ERROR(evaluation_->Start());
@@ -88,8 +87,7 @@ class TraceTask : public DeviceTask {
 
   // Whether it has got draws since this operation looked; then its rows are to get them too.
   absl::StatusOr<bool> PosteriorHasGrown() {
-    absl::StatusOr<PosteriorView> now =
-        parts_.posteriors.Open(PosteriorName(view_.record.key()));
+    absl::StatusOr<PosteriorView> now = parts_.posteriors.Open(PosteriorName(view_.record.key()));
     if (absl::IsFailedPrecondition(now.status())) return false;  // its first run goes on just now
     BIF_RETURN_IF_ERROR(now.status());
     if (now->draws <= view_.draws) return false;
@@ -103,19 +101,23 @@ class TraceTask : public DeviceTask {
     const size_t limit = std::clamp<size_t>(kChunkBytes / row_bytes, 1, kLargestChunk);
     const auto known =
         traces_->index().Find(array(), dataset_, absl::MakeSpan(ordinals_).subspan(next_));
-    chunk_.clear();
-    std::vector<uint32_t> ordinals;
+    std::vector<uint32_t> lacking;
     uint32_t first_draw = 0;
     for (const TracedRow& row : known) {
       if (row.draws < view_.draws) {
-        if (ordinals.empty()) first_draw = row.draws;
-        if (ordinals.size() == limit || row.draws != first_draw) break;
-        chunk_.push_back({row.ordinal, ordinals.size(), first_draw});
-        ordinals.push_back(row.ordinal);
+        if (lacking.empty()) first_draw = row.draws;
+        if (lacking.size() == limit || row.draws != first_draw) break;
+        lacking.push_back(row.ordinal);
       }
       ++next_;
     }
-    if (ordinals.empty()) return false;
+    if (lacking.empty()) return false;
+    // Some may have been deleted since the operation began.
+    BIF_ASSIGN_OR_RETURN(const std::vector<uint32_t> ordinals,
+                         parts_.store.samples().Living(dataset_, lacking));
+    if (ordinals.empty()) return NextChunk();
+    chunk_.clear();
+    for (size_t r = 0; r < ordinals.size(); ++r) chunk_.push_back({ordinals[r], r, first_draw});
 
     EvaluationSpec spec;
     spec.view = view_;

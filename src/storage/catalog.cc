@@ -76,6 +76,9 @@ RecordKey SampleExtentKey(uint32_t dataset_number) {
 RecordKey DeletedRowsKey(uint32_t dataset_number, uint32_t chunk) {
   return NumberKey(RecordKind::kDeletedRows, dataset_number, chunk);
 }
+RecordKey ErasedRowsKey(uint32_t dataset_number, uint32_t chunk) {
+  return NumberKey(RecordKind::kErasedRows, dataset_number, chunk);
+}
 RecordKey SampleIndexPrefix(uint32_t dataset_number) {
   return NumberKey(RecordKind::kSampleIndex, dataset_number);
 }
@@ -84,6 +87,9 @@ RecordKey SampleDigestPrefix(uint32_t dataset_number) {
 }
 RecordKey DeletedRowsPrefix(uint32_t dataset_number) {
   return NumberKey(RecordKind::kDeletedRows, dataset_number);
+}
+RecordKey ErasedRowsPrefix(uint32_t dataset_number) {
+  return NumberKey(RecordKind::kErasedRows, dataset_number);
 }
 
 void WriteSet::Put(const RecordKey& key, const google::protobuf::MessageLite& record) {

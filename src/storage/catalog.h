@@ -38,6 +38,7 @@ enum class RecordKind : uint8_t {
   kSampleDigest = 12,  // dataset number, digest -> ordinal (u32); for hidden datasets
   kSampleExtent = 13,  // dataset number -> rows that are visible (u32); written by SampleStore
   kDeletedRows = 14,   // dataset number, chunk of 65,536 ordinals -> bitmap; written by SampleStore
+  kErasedRows = 15,    // likewise: the deleted rows whose bytes are gone
 };
 
 // A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the
@@ -58,6 +59,7 @@ RecordKey SampleIndexKey(uint32_t dataset_number, const std::string& sample_id);
 RecordKey SampleDigestKey(uint32_t dataset_number, const std::string& digest_hex);
 RecordKey SampleExtentKey(uint32_t dataset_number);
 RecordKey DeletedRowsKey(uint32_t dataset_number, uint32_t chunk);
+RecordKey ErasedRowsKey(uint32_t dataset_number, uint32_t chunk);
 RecordKey CounterKey(const std::string& counter);
 RecordKey HeaderKey();  // the one StoreHeader
 // The common beginning of all keys of a kind (and, where numbers are given, of those records).
@@ -68,6 +70,7 @@ RecordKey TraceExtentPrefix(uint64_t posterior_number, uint32_t array, uint32_t 
 RecordKey SampleIndexPrefix(uint32_t dataset_number);
 RecordKey SampleDigestPrefix(uint32_t dataset_number);
 RecordKey DeletedRowsPrefix(uint32_t dataset_number);
+RecordKey ErasedRowsPrefix(uint32_t dataset_number);
 
 // Puts and deletions that become visible together. Thread-compatible.
 class WriteSet {

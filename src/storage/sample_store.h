@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/base/cancel.h"
 #include "src/base/digest.h"
 #include "src/base/tensor.h"
 #include "src/storage/catalog.h"
@@ -41,15 +42,36 @@ class SampleStore {
                              const SampleBatch& batch, const std::vector<std::string>& ids,
                              bool index_digests, WriteSet& writes) = 0;
 
-  // Rows at the given ordinals (ascending), in that order. NOT_FOUND names a missing ordinal.
+  // Rows at the given ordinals (ascending), in that order. NOT_FOUND names a missing ordinal, or
+  // one that was erased.
   virtual absl::StatusOr<SampleBatch> Read(uint32_t dataset_number,
                                            const std::vector<uint32_t>& ordinals) = 0;
   // Ids, digests and deletion marks of ordinals [first, first + count), cut at the dataset's end.
+  // Those of erased rows are empty.
   virtual absl::StatusOr<std::vector<SampleHeader>> ReadHeaders(uint32_t dataset_number,
                                                                 int64_t first, int64_t count) = 0;
+
+  // Deleting a row has three steps: it is marked, and so in no answer any more; erased, when nobody
+  // needs it to go on; and compaction gives its disk space back.
+  //
   // Marks rows as deleted, in `writes`, and frees their ids.
   virtual absl::Status MarkDeleted(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
                                    WriteSet& writes) = 0;
+  // Those of `ordinals` that are not marked as deleted.
+  virtual absl::StatusOr<std::vector<uint32_t>> Living(uint32_t dataset_number,
+                                                       std::vector<uint32_t> ordinals) = 0;
+  // Rows that are marked and not known to be erased, ascending.
+  virtual absl::StatusOr<std::vector<uint32_t>> NotErased(uint32_t dataset_number) = 0;
+  // Takes tensors, ids and digests of marked rows (ascending) out of their blocks, and adds to
+  // `writes` that they are erased. From then on Read is NOT_FOUND for them. A crash in between
+  // leaves some of them erased and none damaged, and repeating it is harmless. One caller at a
+  // time.
+  virtual absl::Status Erase(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
+                             WriteSet& writes) = 0;
+  // Rewrites the files that held ordinals [first, last] before they were erased. May take as long
+  // as that; UNAVAILABLE if it was cancelled.
+  virtual absl::Status Compact(uint32_t dataset_number, uint32_t first, uint32_t last,
+                               const CancelToken& cancel) = 0;
 
   // Gives the space back. To be called once no record names the dataset; repeating it is harmless.
   virtual absl::Status DeleteDataset(uint32_t dataset_number) = 0;

@@ -181,6 +181,72 @@ TEST(SampleStore, DeletedRowIsMarkedAndItsIdIsFree) {
             absl::StatusCode::kNotFound);
 }
 
+// Marks rows as deleted and erases them, but for the last commit.
+WriteSet MarkAndErase(Store& store, const std::vector<uint32_t>& ordinals) {
+  WriteSet marks;
+  Must(store.samples().MarkDeleted(kDataset, ordinals, marks));
+  Must(store.catalog().Commit(marks));
+  WriteSet erased;
+  Must(store.samples().Erase(kDataset, ordinals, erased));
+  return erased;
+}
+
+TEST(SampleStore, ErasedRowsAreGoneAndAllOthersStay) {
+  TestDirectory directory;
+  for (int64_t first = 0; first < 700; first += 70) Append(directory.store(), first, 70);
+  // One, the ends of a block, a whole one, all but one, and every other row.
+  std::vector<uint32_t> erased = {3, 70, 139};
+  for (uint32_t row = 210; row < 256; ++row) erased.push_back(row);
+  for (uint32_t row = 350; row < 419; ++row) erased.push_back(row);
+  for (uint32_t row = 420; row < 560; row += 2) erased.push_back(row);
+  Must(directory.store().catalog().Commit(MarkAndErase(directory.store(), erased)));
+  EXPECT_TRUE(Must(directory.store().samples().NotErased(kDataset)).empty());
+  for (int opened = 0; opened < 2; ++opened) {
+    SampleStore& samples = directory.store().samples();
+    const std::vector<uint32_t> living = Must(samples.Living(kDataset, Upto(700)));
+    EXPECT_EQ(living.size() + erased.size(), 700u);
+    ExpectRows(directory.store(), living);
+    for (const uint32_t row : living) ExpectRows(directory.store(), {row});
+    const auto headers = Must(samples.ReadHeaders(kDataset, 0, 700));
+    for (const uint32_t row : erased) {
+      const absl::Status gone = samples.Read(kDataset, {row}).status();
+      ASSERT_EQ(gone.code(), absl::StatusCode::kNotFound) << gone;
+      EXPECT_TRUE(headers[row].deleted);
+      EXPECT_EQ(headers[row].id, "");
+      EXPECT_EQ(headers[row].digest, Digest{});
+    }
+    for (const uint32_t row : living) EXPECT_EQ(headers[row].id, absl::StrCat("row-", row));
+    if (opened == 0) directory.CrashAndReopen();
+  }
+  Append(directory.store(), 700, 5);
+  ExpectRows(directory.store(), {3 + 1, 699, 700, 704});
+}
+
+TEST(SampleStore, ErasureThatACrashInterruptedIsDoneAgain) {
+  TestDirectory directory;
+  Append(directory.store(), 0, 600);
+  const std::vector<uint32_t> rows = {5, 6, 255, 256, 599};
+  MarkAndErase(directory.store(), rows);  // never committed
+  directory.CrashAndReopen();
+  SampleStore& samples = directory.store().samples();
+  EXPECT_EQ(Must(samples.NotErased(kDataset)), rows);
+  WriteSet writes;
+  Must(samples.Erase(kDataset, rows, writes));
+  Must(directory.store().catalog().Commit(writes));
+  EXPECT_TRUE(Must(samples.NotErased(kDataset)).empty());
+  ExpectRows(directory.store(), Must(samples.Living(kDataset, Upto(600))));
+}
+
+TEST(SampleStore, OnlyDeletedRowsCanBeErased) {
+  TestDirectory directory;
+  Append(directory.store(), 0, 10);
+  WriteSet writes;
+  EXPECT_EQ(directory.store().samples().Erase(kDataset, {4}, writes).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(writes.changes().empty());
+  ExpectRows(directory.store(), Upto(10));
+}
+
 TEST(SampleStore, WrongCallsAreRefused) {
   TestDirectory directory;
   Append(directory.store(), 0, 3);
@@ -198,17 +264,36 @@ TEST(SampleStore, WrongCallsAreRefused) {
   EXPECT_THAT(std::string(missing.message()), HasSubstr("no row 3"));
 }
 
-TEST(SampleStore, DeletingADatasetGivesItsDiskBack) {
-  TestDirectory directory;
-  // Noise does not compress: the blocks stay as large as they are.
+// 64 samples of 100 kB. Noise does not compress: the blocks stay as large as they are.
+void AppendNoise(Store& store) {
   SampleBatch noise = Rows(0, 64, 100'000);
   uint32_t state = 1;
   for (std::byte& pixel : noise.columns[0].data) {
     pixel = static_cast<std::byte>((state = state * 1664525 + 1013904223) >> 24);
   }
   WriteSet writes;
-  Must(directory.store().samples().Write(kDataset, 0, noise, Ids(0, 64), true, writes));
-  Must(CommitRows(directory.store(), 64, writes));
+  Must(store.samples().Write(kDataset, 0, noise, Ids(0, 64), true, writes));
+  Must(CommitRows(store, 64, writes));
+}
+
+TEST(SampleStore, CompactionGivesTheDiskOfErasedRowsBack) {
+  TestDirectory directory;
+  AppendNoise(directory.store());
+  std::vector<uint32_t> half;
+  for (uint32_t row = 0; row < 64; row += 2) half.push_back(row);
+  for (int again = 0; again < 2; ++again) {
+    if (again == 1) directory.Reopen();  // out of the log, into tables
+    EXPECT_GT(directory.DiskBytes("db"), again == 0 ? 6'000'000 : 3'000'000);
+    Must(directory.store().catalog().Commit(MarkAndErase(directory.store(), half)));
+    Must(directory.store().samples().Compact(kDataset, half.front(), half.back(), CancelToken()));
+    EXPECT_LT(directory.DiskBytes("db"), 3'600'000 - again * 2'900'000);
+    for (uint32_t& row : half) ++row;
+  }
+}
+
+TEST(SampleStore, DeletingADatasetGivesItsDiskBack) {
+  TestDirectory directory;
+  AppendNoise(directory.store());
   directory.Reopen();  // out of the log, into tables
   EXPECT_GT(directory.DiskBytes("db"), 6'000'000);
   for (int i = 0; i < 2; ++i) Must(directory.store().samples().DeleteDataset(kDataset));

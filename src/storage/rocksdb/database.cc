@@ -194,4 +194,16 @@ absl::Status Database::EraseRange(rocksdb::ColumnFamilyHandle* family, const std
                    "cannot compact after a deletion");
 }
 
+absl::Status Database::CompactRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
+                                    const std::string& end, std::atomic<bool>* cancelled) {
+  // The log goes once everything that it holds is in tables.
+  BIF_RETURN_IF_ERROR(FromRocks(db_->Flush({}, families_), "cannot finish the log"));
+  const rocksdb::Slice first = begin, last = end;
+  rocksdb::CompactRangeOptions compact;
+  compact.exclusive_manual_compaction = false;
+  compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  compact.canceled = cancelled;
+  return FromRocks(db_->CompactRange(compact, family, &first, &last), "cannot compact");
+}
+
 }  // namespace bif::storage

@@ -56,6 +56,11 @@ class Database {
   absl::Status EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
                           const std::string& end);
 
+  // Drops what was overwritten or deleted of keys [begin, end): from the tables, and from the log,
+  // which is finished. UNAVAILABLE if `cancelled` was set.
+  absl::Status CompactRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
+                            const std::string& end, std::atomic<bool>* cancelled);
+
  private:
   Database() = default;
 

@@ -1,7 +1,5 @@
 #include "src/storage/rocksdb/rocks_sample_store.h"
 
-#include <rocksdb/iterator.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -10,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/storage/big_endian.h"
+#include "src/storage/rocksdb/block_cursor.h"
+#include "src/storage/row_bitmap.h"
 #include "src/storage/sample_block.h"
 
 namespace bif::storage {
@@ -17,21 +17,6 @@ namespace {
 
 constexpr int64_t kMaxRows = std::numeric_limits<uint32_t>::max();
 constexpr size_t kMaxIdBytes = 1024;
-constexpr uint32_t kDeletedChunkRows = 1 << 16;  // one bitmap record: 8 KiB
-// A read of more rows than a block holds is a scan: it reads ahead and spares the cache. Training
-// rows are read once and then held by the device; the cache would hold them a second time.
-constexpr size_t kScanRows = 256;
-constexpr size_t kReadaheadBytes = 512 << 10;
-
-bool BitIsSet(const std::string& bitmap, uint32_t row) {
-  const size_t byte = row % kDeletedChunkRows / 8;
-  return byte < bitmap.size() && (static_cast<unsigned char>(bitmap[byte]) >> (row % 8) & 1) != 0;
-}
-
-void SetBit(std::string& bitmap, uint32_t row) {
-  bitmap.resize(kDeletedChunkRows / 8, '\0');
-  bitmap[row % kDeletedChunkRows / 8] |= static_cast<char>(1 << (row % 8));
-}
 
 absl::Status CheckBatch(int64_t first_ordinal, const SampleBatch& batch,
                         const std::vector<std::string>& ids) {
@@ -94,66 +79,24 @@ absl::Status ForEachBlock(int64_t first_ordinal, int64_t rows, int64_t block_row
   return absl::OkStatus();
 }
 
-// Finds the block that holds an ordinal, cheaply if the asker goes upwards. `rows`: about to be read.
-class BlockCursor {
- public:
-  BlockCursor(Database& database, uint32_t dataset, BlockKind kind, size_t rows)
-      : dataset_(dataset), kind_(kind) {
-    lower_ = BlockKey{dataset, kind, 0}.Encode();
-    upper_ = PrefixEnd(lower_.substr(0, kBlockKeyBytes - sizeof(uint32_t)));
-    lower_slice_ = lower_;
-    upper_slice_ = upper_;
-    rocksdb::ReadOptions options;
-    options.iterate_lower_bound = &lower_slice_;
-    options.iterate_upper_bound = &upper_slice_;
-    if (rows > kScanRows) {
-      options.fill_cache = false;
-      options.readahead_size = kReadaheadBytes;
-    }
-    iterator_.reset(database.db().NewIterator(options, database.samples()));
-  }
-  BlockCursor(const BlockCursor&) = delete;
-  BlockCursor& operator=(const BlockCursor&) = delete;
-
-  // Moves to the last block that begins at or before `ordinal`; false if there is none.
-  absl::StatusOr<bool> Find(uint32_t ordinal) {
-    // The next block is the usual one of a scan; where it begins exactly at the ordinal, no search
-    // is needed.
-    if (iterator_->Valid()) iterator_->Next();
-    if (!iterator_->Valid() || key().first_ordinal != ordinal) {
-      iterator_->SeekForPrev(BlockKey{dataset_, kind_, ordinal}.Encode());
-    }
-    BIF_RETURN_IF_ERROR(
-        FromRocks(iterator_->status(),
-                  absl::StrCat("cannot read the ", BlockKey{dataset_, kind_, ordinal}.ToString())));
-    return iterator_->Valid();
-  }
-  BlockKey key() const { return BlockKey::Decode(ToView(iterator_->key())); }
-  std::string_view value() const { return ToView(iterator_->value()); }
-
- private:
-  const uint32_t dataset_;
-  const BlockKind kind_;
-  std::string lower_, upper_;
-  rocksdb::Slice lower_slice_, upper_slice_;
-  std::unique_ptr<rocksdb::Iterator> iterator_;
-};
-
-absl::Status MissingRow(uint32_t dataset, uint32_t ordinal, uint32_t rows) {
-  if (ordinal < rows) {
-    return absl::DataLossError(
-        absl::StrCat("the block with row ", ordinal, " of dataset ", dataset, " is missing"));
-  }
-  return absl::NotFoundError(
-      absl::StrCat("dataset ", dataset, " has no row ", ordinal, "; it has ", rows));
-}
-
 }  // namespace
 
 absl::StatusOr<uint32_t> RocksSampleStore::VisibleRows(uint32_t dataset_number) {
   absl::StatusOr<uint32_t> rows = catalog_.GetU32(SampleExtentKey(dataset_number));
   if (absl::IsNotFound(rows.status())) return 0u;
   return rows;
+}
+
+absl::Status RocksSampleStore::MissingRow(uint32_t dataset, uint32_t ordinal, uint32_t rows) {
+  if (ordinal >= rows) {
+    return absl::NotFoundError(
+        absl::StrCat("dataset ", dataset, " has no row ", ordinal, "; it has ", rows));
+  }
+  BIF_ASSIGN_OR_RETURN(const std::string deleted,
+                       Bitmap(DeletedRowsKey(dataset, ordinal / kBitmapRows)));
+  if (!BitIsSet(deleted, ordinal)) return LostBlock(dataset, ordinal);
+  return absl::NotFoundError(
+      absl::StrCat("row ", ordinal, " of dataset ", dataset, " was deleted and is gone"));
 }
 
 absl::Status RocksSampleStore::RefuseTakenIds(uint32_t dataset_number,
@@ -281,17 +224,16 @@ absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t
   for (int64_t row = first; row < end;) {
     const auto ordinal = static_cast<uint32_t>(row);
     BIF_ASSIGN_OR_RETURN(const bool found, cursor.Find(ordinal));
-    if (!found) return MissingRow(dataset_number, ordinal, static_cast<uint32_t>(visible_rows));
+    if (!found) return LostBlock(dataset_number, ordinal);
     const BlockKey key = cursor.key();
     BIF_ASSIGN_OR_RETURN(const auto identities, DecodeIdentities(key, cursor.value()));
-    if (row - key.first_ordinal >= static_cast<int64_t>(identities.size())) {
-      return MissingRow(dataset_number, ordinal, static_cast<uint32_t>(visible_rows));
-    }
+    if (row - key.first_ordinal >= static_cast<int64_t>(identities.size()))
+      return LostBlock(dataset_number, ordinal);
     for (; row < end && row - key.first_ordinal < static_cast<int64_t>(identities.size()); ++row) {
-      if (row / kDeletedChunkRows != deleted_chunk) {
-        deleted_chunk = row / kDeletedChunkRows;
+      if (row / kBitmapRows != deleted_chunk) {
+        deleted_chunk = row / kBitmapRows;
         BIF_ASSIGN_OR_RETURN(
-            deleted, DeletedRows(dataset_number, static_cast<uint32_t>(deleted_chunk), nullptr));
+            deleted, Bitmap(DeletedRowsKey(dataset_number, static_cast<uint32_t>(deleted_chunk))));
       }
       const SampleIdentity& identity = identities[static_cast<size_t>(row - key.first_ordinal)];
       headers.push_back({std::string(identity.id), identity.digest,
@@ -301,9 +243,7 @@ absl::StatusOr<std::vector<SampleHeader>> RocksSampleStore::ReadHeaders(uint32_t
   return headers;
 }
 
-absl::StatusOr<std::string> RocksSampleStore::DeletedRows(uint32_t dataset_number, uint32_t chunk,
-                                                          const WriteSet* writes) {
-  const RecordKey key = DeletedRowsKey(dataset_number, chunk);
+absl::StatusOr<std::string> RocksSampleStore::Bitmap(const RecordKey& key, const WriteSet* writes) {
   if (writes != nullptr) {
     const WriteSet::Change* pending = writes->Find(key);
     if (pending != nullptr) return pending->value;
@@ -322,14 +262,15 @@ absl::Status RocksSampleStore::MarkDeleted(uint32_t dataset_number,
   if (!rows.empty() && rows.back() >= visible_rows)
     return MissingRow(dataset_number, rows.back(), visible_rows);
   for (size_t i = 0; i < rows.size();) {
-    const uint32_t chunk = rows[i] / kDeletedChunkRows;
-    BIF_ASSIGN_OR_RETURN(std::string bitmap, DeletedRows(dataset_number, chunk, &writes));
-    for (; i < rows.size() && rows[i] / kDeletedChunkRows == chunk; ++i) {
+    const uint32_t chunk = rows[i] / kBitmapRows;
+    BIF_ASSIGN_OR_RETURN(std::string bitmap,
+                         Bitmap(DeletedRowsKey(dataset_number, chunk), &writes));
+    for (; i < rows.size() && rows[i] / kBitmapRows == chunk; ++i) {
       if (BitIsSet(bitmap, rows[i])) continue;
       SetBit(bitmap, rows[i]);
       BIF_ASSIGN_OR_RETURN(const std::vector<SampleHeader> header,
                            ReadHeaders(dataset_number, rows[i], 1));
-      if (header.size() != 1) return MissingRow(dataset_number, rows[i], visible_rows);
+      if (header.size() != 1) return LostBlock(dataset_number, rows[i]);
       writes.Delete(SampleIndexKey(dataset_number, header[0].id));
       // Another row may hold the same tensors; the digest is freed only if it leads here.
       const RecordKey digest_key = SampleDigestKey(dataset_number, ToHex(header[0].digest));
@@ -346,6 +287,7 @@ absl::Status RocksSampleStore::DeleteDataset(uint32_t dataset_number) {
   writes.DeletePrefix(SampleIndexPrefix(dataset_number));
   writes.DeletePrefix(SampleDigestPrefix(dataset_number));
   writes.DeletePrefix(DeletedRowsPrefix(dataset_number));
+  writes.DeletePrefix(ErasedRowsPrefix(dataset_number));
   writes.Delete(SampleExtentKey(dataset_number));
   BIF_RETURN_IF_ERROR(catalog_.Commit(writes));
   std::string begin;

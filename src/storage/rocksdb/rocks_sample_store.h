@@ -1,7 +1,8 @@
 // SampleStore in the column family `samples`, with its indices in the catalog. Thread-safe.
 //
 // A dataset is two runs of blocks (src/storage/sample_block.h): identities (ids and digests) and
-// tensors, so that listing ids never reads images.
+// tensors, so that listing ids never reads images. sample_erasure.cc has what happens to deleted
+// rows.
 #pragma once
 
 #include <vector>
@@ -25,6 +26,13 @@ class RocksSampleStore : public SampleStore {
                                                         int64_t count) override;
   absl::Status MarkDeleted(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
                            WriteSet& writes) override;
+  absl::StatusOr<std::vector<uint32_t>> Living(uint32_t dataset_number,
+                                               std::vector<uint32_t> ordinals) override;
+  absl::StatusOr<std::vector<uint32_t>> NotErased(uint32_t dataset_number) override;
+  absl::Status Erase(uint32_t dataset_number, const std::vector<uint32_t>& ordinals,
+                     WriteSet& writes) override;
+  absl::Status Compact(uint32_t dataset_number, uint32_t first, uint32_t last,
+                       const CancelToken& cancel) override;
   absl::Status DeleteDataset(uint32_t dataset_number) override;
 
   // Datasets that have blocks, ascending.
@@ -34,8 +42,12 @@ class RocksSampleStore : public SampleStore {
   absl::StatusOr<uint32_t> VisibleRows(uint32_t dataset_number);
   absl::Status RefuseTakenIds(uint32_t dataset_number, const std::vector<std::string>& ids,
                               const WriteSet& writes);
-  absl::StatusOr<std::string> DeletedRows(uint32_t dataset_number, uint32_t chunk,
-                                          const WriteSet* writes);
+  // Why a row has no block: beyond the end, deleted and erased, or lost.
+  absl::Status MissingRow(uint32_t dataset_number, uint32_t ordinal, uint32_t visible_rows);
+  // A bitmap of rows, as `writes` will leave it; empty if there is none.
+  absl::StatusOr<std::string> Bitmap(const RecordKey& key, const WriteSet* writes = nullptr);
+  absl::Status EraseTensors(uint32_t dataset_number, const std::vector<uint32_t>& ordinals);
+  absl::Status EraseIdentities(uint32_t dataset_number, const std::vector<uint32_t>& ordinals);
 
   Database& database_;
   Catalog& catalog_;
