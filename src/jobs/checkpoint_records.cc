@@ -20,6 +20,11 @@ Digest ProgramDigest(const ProgramSpec& spec, const std::string& blob) {
     update_floats(input.scale);
     update_floats(input.shift);
   }
+  if (spec.loss == engine::LossKind::kNextToken) {
+    sha.UpdateU64(static_cast<uint64_t>(spec.sequence.reduction));
+    sha.UpdateField(spec.sequence.mask_column);
+    sha.UpdateU64(static_cast<uint64_t>(spec.sequence.max_tokens));
+  }
   return sha.Finish();
 }
 
@@ -32,7 +37,7 @@ Digest CheckpointDigest(const std::string& program_digest, const std::string& we
 }
 
 engine::ProgramSource SourceOf(const ProgramSpec& spec, const std::string& path) {
-  return {path, spec.loss, spec.target_column, spec.inputs};
+  return {path, spec.loss, spec.target_column, spec.inputs, spec.sequence};
 }
 
 engine::ProgramSource SourceOf(const storage::pb::ProgramRecord& record, const std::string& path) {
@@ -46,6 +51,10 @@ engine::ProgramSource SourceOf(const storage::pb::ProgramRecord& record, const s
                              {input.scale().begin(), input.scale().end()},
                              {input.shift().begin(), input.shift().end()}});
   }
+  if (record.has_sequence()) {
+    source.sequence = {static_cast<engine::TokenReduction>(record.sequence().reduction()),
+                       record.sequence().mask_column(), record.sequence().max_tokens()};
+  }
   return source;
 }
 
@@ -58,6 +67,8 @@ engine::ProgramInfo InfoOf(const storage::pb::ProgramRecord& record) {
                                parameter.elements()});
   }
   info.classes = record.classes();
+  info.sequences = static_cast<engine::LossKind>(record.loss()) == engine::LossKind::kNextToken;
+  info.longest_sequence = record.longest_sequence();
   info.nodes = record.nodes();
   return info;
 }
@@ -92,6 +103,12 @@ storage::pb::ProgramRecord ToRecord(const ProgramSpec& spec, const engine::Progr
     binding->mutable_scale()->Assign(input.scale.begin(), input.scale.end());
     binding->mutable_shift()->Assign(input.shift.begin(), input.shift.end());
   }
+  if (spec.loss == engine::LossKind::kNextToken) {
+    record.mutable_sequence()->set_reduction(static_cast<uint32_t>(spec.sequence.reduction));
+    record.mutable_sequence()->set_mask_column(spec.sequence.mask_column);
+    record.mutable_sequence()->set_max_tokens(static_cast<uint32_t>(spec.sequence.max_tokens));
+    record.set_longest_sequence(info.longest_sequence);
+  }
   for (const TensorSpec& column : info.columns) *record.add_columns() = ToRecord(column);
   for (const engine::ParameterInfo& parameter : info.parameters) {
     auto* stored = record.add_parameters();
@@ -114,6 +131,7 @@ Program FromRecord(const storage::pb::ProgramRecord& record) {
   program.loss = source.loss;
   program.target_column = std::move(source.target_column);
   program.inputs = std::move(source.inputs);
+  program.sequence = std::move(source.sequence);
   program.info = InfoOf(record);
   for (const engine::ParameterInfo& parameter : program.info.parameters)
     program.parameter_elements += parameter.elements;

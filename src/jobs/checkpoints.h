@@ -29,6 +29,7 @@ struct ProgramSpec {
   engine::LossKind loss = engine::LossKind::kCrossEntropy;
   std::string target_column;
   std::vector<engine::InputBinding> inputs;
+  engine::SequenceSpec sequence;
 };
 
 struct Program {
@@ -38,6 +39,7 @@ struct Program {
   engine::LossKind loss = engine::LossKind::kCrossEntropy;
   std::string target_column;
   std::vector<engine::InputBinding> inputs;
+  engine::SequenceSpec sequence;
   engine::ProgramInfo info;
   int64_t parameter_elements = 0;
   absl::Time create_time;
