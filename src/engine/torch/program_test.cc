@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/files.h"
@@ -34,6 +35,7 @@ struct Case {
   std::string name;
   std::vector<std::string> inputs;
   LossKind loss = LossKind::kCrossEntropy;
+  std::vector<std::string> weights = {};  // empty: those in the archive
 };
 
 std::vector<Case> Cases() {
@@ -45,6 +47,27 @@ std::vector<Case> Cases() {
           {"own_losses", {"label", "features"}, LossKind::kProgramLosses},  // not the graph's order
           {"no_grad_inside", {"features"}},
           {"tied", {"tokens"}, LossKind::kProgramLosses}};
+}
+
+// What make_hub_models.py exported with the recipe: the folder's own files are the weights.
+std::vector<Case> LanguageModels() {
+  const auto model = [](const std::string& name, std::vector<std::string> weights) {
+    return Case{name, {"tokens"}, LossKind::kNextToken, std::move(weights)};
+  };
+  std::vector<std::string> shards;
+  for (int i = 1; i <= 5; ++i)
+    shards.push_back(absl::StrCat("llama/model-0000", i, "-of-00005.safetensors"));
+  return {model("gpt2", {"gpt2/model.safetensors"}),
+          model("gpt_neox", {"gpt_neox/model.safetensors"}), model("llama", shards),
+          model("llama_adapted",
+                {"llama_adapted/model.safetensors", "llama_adapter/adapter_model.safetensors"}),
+          model("qwen2", {"qwen2/model.safetensors"})};
+}
+
+WeightsSource Weights(const Case& program) {
+  WeightsSource source;
+  for (const std::string& file : program.weights) source.safetensors_paths.push_back(Path(file));
+  return source;
 }
 
 ProgramSource Source(const Case& program) {
@@ -93,7 +116,7 @@ TEST_P(GoodProgram, OutputAndGradientsEqualPyTorchs) {
   const auto program = Load(GetParam());
   ASSERT_NE(program, nullptr);
   const Expected expected(GetParam());
-  auto parameters = program->LoadWeights({});
+  auto parameters = program->LoadWeights(Weights(GetParam()));
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   for (at::Tensor& parameter : *parameters) parameter.requires_grad_();
   const auto output = program->Run(*parameters, expected.inputs());
@@ -112,7 +135,7 @@ TEST_P(GoodProgram, WithoutGradientsNothingIsRecorded) {
   const auto program = Load(GetParam());
   ASSERT_NE(program, nullptr);
   const Expected expected(GetParam());
-  auto parameters = program->LoadWeights({});
+  auto parameters = program->LoadWeights(Weights(GetParam()));
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   for (at::Tensor& parameter : *parameters) parameter.requires_grad_();
   const at::NoGradGuard no_grad;
@@ -140,7 +163,7 @@ TEST_P(GoodProgram, BatchedChainsEqualALoop) {
   const auto program = Load(GetParam());
   ASSERT_NE(program, nullptr);
   const Expected expected(GetParam());
-  const auto first = program->LoadWeights({});
+  const auto first = program->LoadWeights(Weights(GetParam()));
   ASSERT_TRUE(first.ok()) << first.status();
   at::manual_seed(7);
   std::vector<at::Tensor> second;
@@ -151,7 +174,7 @@ TEST_P(GoodProgram, BatchedChainsEqualALoop) {
   }
   const at::Tensor probe = expected.Get("probe");
 
-  at::Tensor batched_loss;
+  at::Tensor batched_loss, batched_output;
   {
     const auto level = functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, 2,
                                                           functorch::RandomnessType::Error);
@@ -160,7 +183,11 @@ TEST_P(GoodProgram, BatchedChainsEqualALoop) {
       wrapped.push_back(functorch::makeBatched(parameter, 0, level));
     const auto output = program->Run(wrapped, expected.inputs());
     at::Tensor loss;
-    if (output.ok()) loss = (*output * probe).sum();
+    if (output.ok()) {
+      loss = (*output * probe).sum();
+      const auto* batched = functorch::maybeGetBatchedImpl(*output);
+      batched_output = batched->value().movedim(batched->bdim(), 0);
+    }
     functorch::popDynamicLayerAndDeleteMetadata();
     ASSERT_TRUE(output.ok()) << output.status();
     batched_loss = functorch::maybeGetBatchedImpl(loss)->value();
@@ -176,7 +203,7 @@ TEST_P(GoodProgram, BatchedChainsEqualALoop) {
     const auto output = program->Run(parameters, expected.inputs());
     ASSERT_TRUE(output.ok()) << output.status();
     const at::Tensor loss = (*output * probe).sum();
-    ExpectClose(batched_loss[chain], loss, 5e-6, "loss");
+    ExpectClose(batched_output[chain], *output, 5e-6, "output");
     const auto single = torch::autograd::grad({loss}, parameters);
     for (size_t i = 0; i < single.size(); ++i) {
       ExpectClose(batched[i][chain], single[i], 2e-5, program->info().parameters[i].name);
@@ -185,6 +212,30 @@ TEST_P(GoodProgram, BatchedChainsEqualALoop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Program, GoodProgram, ::testing::ValuesIn(Cases()),
+                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(LanguageModel, GoodProgram, ::testing::ValuesIn(LanguageModels()),
+                         [](const auto& test) { return test.param.name; });
+
+class LanguageModel : public ::testing::TestWithParam<Case> {};
+
+TEST_P(LanguageModel, AnyLengthGivesPyTorchsLogits) {
+  const auto program = Load(GetParam());
+  ASSERT_NE(program, nullptr);
+  const Expected expected(GetParam());
+  const auto parameters = program->LoadWeights(Weights(GetParam()));
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  const auto output = program->Run(*parameters, {expected.Get("longer.tokens")});
+  ASSERT_TRUE(output.ok()) << output.status();
+  ExpectClose(*output, expected.Get("longer_output"), 1e-6, "logits");
+}
+
+TEST_P(LanguageModel, WeightsAreInTheFolderAlone) {
+  const auto program = Load(GetParam());
+  ASSERT_NE(program, nullptr);
+  EXPECT_EQ(program->LoadWeights({}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+INSTANTIATE_TEST_SUITE_P(Program, LanguageModel, ::testing::ValuesIn(LanguageModels()),
                          [](const auto& test) { return test.param.name; });
 
 absl::StatusOr<std::vector<at::Tensor>> LoadMlp(const std::vector<std::string>& files) {
