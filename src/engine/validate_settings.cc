@@ -45,6 +45,26 @@ absl::Status CheckEnums(const SamplerSettings& s) {
   if (s.draw_codec < DrawCodec::kInt8Block || s.draw_codec > DrawCodec::kFp32) {
     return Refuse("draw_codec", "must be INT8_BLOCK, INT4_BLOCK, BF16 or FP32");
   }
+  if (s.random_streams != RandomStreams::kPhilox && s.random_streams != RandomStreams::kDevinterp)
+    return Refuse("random_streams", "must be PHILOX or DEVINTERP");
+  if (s.compute != ComputeType::kFp32 && s.compute != ComputeType::kBf16)
+    return Refuse("compute", "must be COMPUTE_FP32 or COMPUTE_BF16");
+  return absl::OkStatus();
+}
+
+// A run of devinterp can only be repeated with what such a run can be told.
+absl::Status CheckDevinterp(const SamplerSettings& s) {
+  if (s.random_streams != RandomStreams::kDevinterp) return absl::OkStatus();
+  if (s.batch_order == BatchOrder::kWithReplacement) {
+    return Refuse("batch_order",
+                  "cannot be WITH_REPLACEMENT with the random streams of devinterp, which has no "
+                  "such order; take SHUFFLED_EPOCHS or REPLAY");
+  }
+  if (s.compute != ComputeType::kFp32) {
+    return Refuse("compute",
+                  "must be COMPUTE_FP32 with the random streams of devinterp: rounded gradients "
+                  "would lead elsewhere");
+  }
   return absl::OkStatus();
 }
 
@@ -101,8 +121,17 @@ absl::Status CheckReplay(const SamplerSettings& s, int64_t train_rows) {
 absl::Status ValidateSettings(const SamplerSettings& settings, int64_t train_rows) {
   BIF_RETURN_IF_ERROR(CheckEnums(settings));
   BIF_RETURN_IF_ERROR(CheckNumbers(settings));
+  BIF_RETURN_IF_ERROR(CheckDevinterp(settings));
   BIF_RETURN_IF_ERROR(CheckCounts(settings, train_rows));
   return CheckReplay(settings, train_rows);
+}
+
+absl::Status ValidateForDevice(const SamplerSettings& settings, std::string_view device) {
+  if (settings.random_streams != RandomStreams::kDevinterp || device == "cpu")
+    return absl::OkStatus();
+  return Refuse("random_streams",
+                absl::StrCat("cannot be DEVINTERP on the device ", std::string(device),
+                             ": they are the streams of a CPU; run bifd with --device cpu"));
 }
 
 }  // namespace bif::engine

@@ -94,5 +94,29 @@ TEST(ValidateSettings, ReplayedBatchesAreChecked) {
   EXPECT_EQ(FaultAfter([](auto& s) { s.replay_batches = {{1}}; }), "settings.replay_batches");
 }
 
+TEST(ValidateSettings, StreamsOfDevinterpWantWhatDevinterpHas) {
+  const auto fault = [](const std::function<void(SamplerSettings&)>& change) {
+    return FaultAfter([&](SamplerSettings& s) {
+      s.random_streams = RandomStreams::kDevinterp;
+      change(s);
+    });
+  };
+  EXPECT_EQ(fault([](auto&) {}), "");
+  EXPECT_EQ(fault([](auto& s) { s.batch_order = BatchOrder::kWithReplacement; }),
+            "settings.batch_order");
+  EXPECT_EQ(fault([](auto& s) { s.compute = ComputeType::kBf16; }), "settings.compute");
+  EXPECT_EQ(FaultAfter([](auto& s) { s.random_streams = RandomStreams{7}; }),
+            "settings.random_streams");
+  EXPECT_EQ(FaultAfter([](auto& s) { s.compute = ComputeType{7}; }), "settings.compute");
+}
+
+TEST(ValidateSettings, StreamsOfDevinterpAreThoseOfACpu) {
+  SamplerSettings settings = Good();
+  EXPECT_TRUE(ValidateForDevice(settings, "cuda:0").ok());
+  settings.random_streams = RandomStreams::kDevinterp;
+  EXPECT_TRUE(ValidateForDevice(settings, "cpu").ok());
+  EXPECT_EQ(FieldPath(ValidateForDevice(settings, "cuda:0")), "settings.random_streams");
+}
+
 }  // namespace
 }  // namespace bif::engine

@@ -71,6 +71,7 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
   }
   BIF_RETURN_IF_ERROR(
       engine::ValidateSettings(spec.settings, checked.dataset.rows() - checked.dataset.deleted()));
+  BIF_RETURN_IF_ERROR(engine::ValidateForDevice(spec.settings, context.engine.info().device));
   absl::StatusOr<engine::MovingSet> moving =
       engine::SelectParameters(checked.sources.info.parameters, spec.settings.parameters);
   if (!moving.ok()) return RenameField(moving.status(), "parameters", "settings.parameters");

@@ -11,6 +11,7 @@
 #include "src/engine/batch_order.h"
 #include "src/engine/torch/basin.h"
 #include "src/engine/torch/catch_torch.h"
+#include "src/engine/torch/devinterp_streams.h"
 #include "src/engine/torch/gradients.h"
 #include "src/engine/torch/update.h"
 #include "src/engine/validate_settings.h"
@@ -22,18 +23,32 @@ struct Chain {
   uint32_t number = 0;
   uint64_t step = 0;
   BatchOrderOf batches;
-  std::string reason = {};  // why it diverged; empty while it moves
-  double loss_sum = 0;      // since the last report
+  NoiseOfStep given_noise = nullptr;  // nullptr: counter-based noise
+  std::vector<float> noise = {};      // of the step that is taken, where it is given
+  std::string reason = {};            // why it diverged; empty while it moves
+  double loss_sum = 0;                // since the last report
   uint64_t loss_count = 0;
 
   bool diverged() const { return !reason.empty(); }
 };
 
+// Settings by which BatchOrderOf gives the batches that the random streams ask for.
+SamplerSettings BatchSettings(const SamplerSettings& settings, int64_t train_rows) {
+  if (settings.random_streams != RandomStreams::kDevinterp ||
+      settings.batch_order == BatchOrder::kReplay) {
+    return settings;
+  }
+  SamplerSettings replay = settings;
+  replay.batch_order = BatchOrder::kReplay;
+  replay.replay_batches = DevinterpBatches(settings.seed, train_rows, settings.batch_size);
+  return replay;
+}
+
 class TorchChains final : public ChainGroup {
  public:
   TorchChains(const LoadedProgram& model, const SamplerSettings& settings, WeightLayout layout,
               const TorchRows& train, Basin basin, uint32_t first_chain, uint32_t count,
-              const ExecutionPlan& plan)
+              const ExecutionPlan& plan, std::vector<NoiseOfStep> given_noise)
       : model_(model),
         rule_(StepRule::Of(settings)),
         seed_(settings.seed),
@@ -44,9 +59,18 @@ class TorchChains final : public ChainGroup {
         weights_(anchor_row_.repeat({int64_t{count}, 1})),
         second_moments_(rule_.algorithm == Algorithm::kRmspropSgld ? at::zeros_like(weights_)
                                                                    : at::Tensor()) {
+    const SamplerSettings batches = BatchSettings(settings, train.rows());
     for (uint32_t i = 0; i < count; ++i) {
-      chains_.push_back(
-          {first_chain + i, 0, BatchOrderOf(settings, train.rows(), first_chain + i)});
+      const uint32_t number = first_chain + i;
+      chains_.push_back({number, 0, BatchOrderOf(batches, train.rows(), number)});
+      if (!given_noise.empty()) {
+        chains_[i].given_noise = std::move(given_noise[i]);
+      } else if (settings.random_streams == RandomStreams::kDevinterp) {
+        auto noise = std::make_shared<DevinterpNoise>(seed_, number, layout_);
+        chains_[i].given_noise = [noise](uint64_t step, absl::Span<float> numbers) {
+          noise->Fill(step, numbers);
+        };
+      }
     }
     // Sequences of several chains fit into one call only if they are all alike.
     const bool batched =
@@ -165,6 +189,11 @@ absl::Status TorchChains::Step(const GradientSource& source, size_t first) {
                        second_moments_.defined() ? second_moments_[row] : at::Tensor(),
                        found.gradients, static_cast<int64_t>(c - first),
                        RandomBlocks(seed_, chain.number, chain.step, RandomStream::kNoise)});
+    if (chain.given_noise) {
+      chain.noise.resize(static_cast<size_t>(layout_.delta_elements));
+      chain.given_noise(chain.step, absl::MakeSpan(chain.noise));
+      updates.back().given_noise = chain.noise;
+    }
     updated.push_back(c);
   }
   const std::vector<bool> finite = ApplySamplerStep(rule_, layout_, anchor_row_, updates);
@@ -232,13 +261,18 @@ absl::StatusOr<ChainSnapshot> TorchChains::Snapshot(size_t position) {
 absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
     const LoadedProgram& model, const SamplerSettings& settings, const MovingSet& moving,
     const ExecutionPlan& plan, const TorchRows& train, uint32_t first_chain, uint32_t count,
-    const std::vector<ChainSnapshot>& snapshots) {
+    const std::vector<ChainSnapshot>& snapshots, std::vector<NoiseOfStep> given_noise) {
   return CatchTorch("starting chains", [&]() -> absl::StatusOr<std::unique_ptr<ChainGroup>> {
     BIF_RETURN_IF_ERROR(ValidateSettings(settings, train.rows()));
+    BIF_RETURN_IF_ERROR(ValidateForDevice(settings, model.device.str()));
     if (count < 1 || (!snapshots.empty() && snapshots.size() != count)) {
       return absl::InvalidArgumentError(
           absl::StrCat(count, " chains and ", snapshots.size(),
                        " states do not fit; give none, or one a chain"));
+    }
+    if (!given_noise.empty() && given_noise.size() != count) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("noise of ", given_noise.size(), " chains does not fit ", count));
     }
     BIF_ASSIGN_OR_RETURN(WeightLayout layout,
                          WeightLayout::Of(model.program->info().parameters, moving));
@@ -248,8 +282,9 @@ absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
     }
     BIF_ASSIGN_OR_RETURN(Basin basin,
                          Basin::Around(model, train, moving.elements, settings.nbeta, plan));
-    auto group = std::make_unique<TorchChains>(model, settings, std::move(layout), train,
-                                               std::move(basin), first_chain, count, plan);
+    auto group =
+        std::make_unique<TorchChains>(model, settings, std::move(layout), train, std::move(basin),
+                                      first_chain, count, plan, std::move(given_noise));
     BIF_RETURN_IF_ERROR(group->Restore(snapshots));
     return group;
   });

@@ -40,12 +40,18 @@ bool Run(const Task& task, const StepRule& rule, const WeightLayout& layout,
          const at::Tensor& anchor_row, const ChainUpdate& update) {
   const WeightRange& range = layout.ranges[task.range];
   const int64_t offset = range.row_offset + task.begin;
-  return SamplerStepWithNoise(rule, update.noise, range.flat_position + task.begin,
-                              Part(update.gradients[task.range],
-                                   update.gradient_row * range.elements + task.begin, task.length),
-                              Part(anchor_row, offset, task.length),
-                              Part(update.weights, offset, task.length),
-                              Part(update.second_moments, offset, task.length));
+  const absl::Span<float> gradient = Part(
+      update.gradients[task.range], update.gradient_row * range.elements + task.begin, task.length);
+  const absl::Span<float> anchor = Part(anchor_row, offset, task.length);
+  const absl::Span<float> weights = Part(update.weights, offset, task.length);
+  const absl::Span<float> second_moments = Part(update.second_moments, offset, task.length);
+  if (update.given_noise.empty()) {
+    return SamplerStepWithNoise(rule, update.noise, range.flat_position + task.begin, gradient,
+                                anchor, weights, second_moments);
+  }
+  const absl::Span<const float> noise = update.given_noise.subspan(
+      static_cast<size_t>(range.delta_begin + task.begin), static_cast<size_t>(task.length));
+  return SamplerStep<float>(rule, gradient, anchor, noise, weights, second_moments);
 }
 
 std::vector<bool> OnHost(const StepRule& rule, const WeightLayout& layout,
@@ -64,21 +70,32 @@ std::vector<bool> OnHost(const StepRule& rule, const WeightLayout& layout,
   return finite;
 }
 
-// The formulas of sampler_step.h as tensor operations.
-bool OnDevice(const StepRule& rule, const WeightLayout& layout, const at::Tensor& anchor_row,
-              const ChainUpdate& update) {
+// A row of noise, on the host.
+at::Tensor Noise(const WeightLayout& layout, const ChainUpdate& update) {
   at::Tensor noise = at::zeros({layout.row_elements}, at::kFloat);
-  at::Tensor gradient = at::zeros_like(anchor_row);
-  for (size_t r = 0; r < layout.ranges.size(); ++r) {
-    const WeightRange& range = layout.ranges[r];
-    gradient.narrow(0, range.row_offset, range.elements)
-        .copy_(update.gradients[r][update.gradient_row]);
+  if (!update.given_noise.empty()) {
+    layout.Scatter(update.given_noise, noise);
+    return noise;
+  }
+  for (const WeightRange& range : layout.ranges) {
     ParallelFor(0, range.elements, kPiece, [&](int64_t begin, int64_t end) {
       FillGaussianNoise(update.noise, range.flat_position + begin,
                         Part(noise, range.row_offset + begin, end - begin));
     });
   }
-  const at::Tensor xi = noise.to(anchor_row.device());
+  return noise;
+}
+
+// The formulas of sampler_step.h as tensor operations.
+bool OnDevice(const StepRule& rule, const WeightLayout& layout, const at::Tensor& anchor_row,
+              const ChainUpdate& update) {
+  at::Tensor gradient = at::zeros_like(anchor_row);
+  for (size_t r = 0; r < layout.ranges.size(); ++r) {
+    const WeightRange& range = layout.ranges[r];
+    gradient.narrow(0, range.row_offset, range.elements)
+        .copy_(update.gradients[r][update.gradient_row]);
+  }
+  const at::Tensor xi = Noise(layout, update).to(anchor_row.device());
   at::Tensor w = update.weights;
   at::Tensor drift = gradient * rule.nbeta + w * rule.weight_decay + (w - anchor_row) * rule.gamma;
   at::Tensor spread = xi * (std::sqrt(rule.step_size) * rule.noise_scale);

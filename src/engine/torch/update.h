@@ -21,6 +21,8 @@ struct ChainUpdate {
   absl::Span<const at::Tensor> gradients;
   int64_t gradient_row = 0;
   RandomBlocks noise;
+  // Standard normal numbers in the order of a delta, instead of those of `noise`; empty: none.
+  absl::Span<const float> given_noise = {};
 };
 
 // finite[i]: whether all weights of updates[i] are finite afterwards. On a CPU noise and update are
