@@ -4,6 +4,19 @@
 #include "server/convert_common.h"
 
 namespace bif::server {
+namespace {
+
+absl::StatusOr<engine::SequenceSpec> FromProto(const v1::SequenceSpec& proto) {
+  engine::SequenceSpec spec;
+  BIF_ASSIGN_OR_RETURN(spec.reduction, EnumFromProto(proto.reduction(),
+                                                     v1::TokenReduction_IsValid(proto.reduction()),
+                                                     spec.reduction, "spec.sequence.reduction"));
+  spec.mask_column = proto.mask_column();
+  spec.max_tokens = proto.max_tokens();
+  return spec;
+}
+
+}  // namespace
 
 absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
   jobs::ProgramSpec spec;
@@ -11,7 +24,7 @@ absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
   spec.display_name = proto.display_name();
   if (proto.loss() == v1::LOSS_KIND_UNSPECIFIED) {
     return FieldError("spec.loss",
-                      "is missing; say CROSS_ENTROPY, SQUARED_ERROR or PROGRAM_LOSSES");
+                      "is missing; say CROSS_ENTROPY, SQUARED_ERROR, PROGRAM_LOSSES or NEXT_TOKEN");
   }
   BIF_ASSIGN_OR_RETURN(spec.loss, EnumFromProto(proto.loss(), v1::LossKind_IsValid(proto.loss()),
                                                 spec.loss, "spec.loss"));
@@ -22,6 +35,7 @@ absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
                            .scale = {input.scale().begin(), input.scale().end()},
                            .shift = {input.shift().begin(), input.shift().end()}});
   }
+  BIF_ASSIGN_OR_RETURN(spec.sequence, FromProto(proto.sequence()));
   return spec;
 }
 
@@ -43,6 +57,12 @@ void ToProto(const jobs::Program& program, v1::Program* proto) {
     binding->set_column(input.column);
     binding->mutable_scale()->Assign(input.scale.begin(), input.scale.end());
     binding->mutable_shift()->Assign(input.shift.begin(), input.shift.end());
+  }
+  if (program.info.sequences) {
+    v1::SequenceSpec& sequence = *proto->mutable_sequence();
+    sequence.set_reduction(static_cast<v1::TokenReduction>(program.sequence.reduction));
+    sequence.set_mask_column(program.sequence.mask_column);
+    sequence.set_max_tokens(static_cast<uint32_t>(program.sequence.max_tokens));
   }
   for (const TensorSpec& column : program.info.columns) ToProto(column, proto->add_columns());
   proto->set_parameters(program.parameter_elements);

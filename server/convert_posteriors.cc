@@ -62,6 +62,8 @@ void ToProto(const jobs::Posterior& posterior, v1::Posterior* proto) {
   ToProto(posterior.sampling_time, proto->mutable_sampling_time());
   proto->set_operation(posterior.operation);
   proto->set_execution_plan(posterior.execution_plan);
+  proto->set_compute(static_cast<v1::ComputeType>(posterior.compute));
+  proto->set_compute_reason(posterior.compute_reason);
 }
 
 void ToProto(const jobs::PosteriorDiagnostics& diagnostics, v1::Diagnostics* proto) {

@@ -17,6 +17,13 @@ std::string ChainsText(const v1::Posterior& posterior) {
   return text;
 }
 
+// Empty for the usual.
+std::string ComputeText(const v1::Posterior& posterior) {
+  if (!posterior.compute_reason().empty())
+    return absl::StrCat("fp32: ", posterior.compute_reason());
+  return posterior.compute() == v1::COMPUTE_BF16 ? "bf16, with weights in fp32" : "";
+}
+
 void PrintPosterior(Session& session, const v1::Posterior& posterior) {
   if (session.json) return PrintJson(session.out, posterior);
   if (session.quiet) {
@@ -45,6 +52,7 @@ void PrintPosterior(Session& session, const v1::Posterior& posterior) {
       .Add("sampling time",
            posterior.has_sampling_time() ? DurationText(posterior.sampling_time()) : "")
       .Add("plan", posterior.execution_plan())
+      .Add("computes in", ComputeText(posterior))
       .Add("numerics", posterior.numerics())
       .Add("operation", posterior.operation())
       .Add("created (UTC)", TimeText(posterior.create_time()))

@@ -30,6 +30,16 @@ std::string ColumnsText(const google::protobuf::RepeatedPtrField<v1::TensorSpec>
   return text;
 }
 
+std::string SequenceText(const v1::SequenceSpec& sequence) {
+  std::string text = sequence.reduction() == v1::SUM_TOKENS ? "the sum of their tokens' losses"
+                                                            : "the mean of their tokens' losses";
+  if (!sequence.mask_column().empty())
+    absl::StrAppend(&text, ", where '", sequence.mask_column(), "' is not 0");
+  if (sequence.max_tokens() > 0)
+    absl::StrAppend(&text, ", cut to ", sequence.max_tokens(), " tokens");
+  return text;
+}
+
 void Print(Session& session, const v1::Program& program) {
   if (session.json) return PrintJson(session.out, program);
   if (session.quiet) {
@@ -41,6 +51,7 @@ void Print(Session& session, const v1::Program& program) {
       .Add("display name", program.display_name())
       .Add("loss", Kebab(v1::LossKind_Name(program.loss())))
       .Add("target", program.target_column())
+      .Add("sequences", program.has_sequence() ? SequenceText(program.sequence()) : "")
       .Add("columns", ColumnsText(program.columns()))
       .Add("parameters", Count(program.parameters()))
       .Add("classes", program.classes() > 0 ? Count(program.classes()) : "")
@@ -90,6 +101,9 @@ void AddCreate(CLI::App& noun, Action& action) {
     v1::LossKind loss = v1::CROSS_ENTROPY;
     std::vector<std::string> inputs, scales, shifts;
     v1::ProgramSpec spec;
+    v1::TokenReduction reduction = v1::TOKEN_REDUCTION_UNSPECIFIED;
+    std::string mask;
+    uint32_t max_tokens = 0;
     std::string target, display_name, request_id;
   };
   auto a = std::make_shared<Arguments>();
@@ -108,7 +122,14 @@ void AddCreate(CLI::App& noun, Action& action) {
       ->type_name("[INPUT=]NUMBERS");
   AddRepeated(command, "--shift", a->shifts, "[INPUT=]NUMBER[,NUMBER...]: added after --scale")
       ->type_name("[INPUT=]NUMBERS");
-  command->add_option("--target", a->target, "the label or target column");
+  command->add_option("--target", a->target, "the label, target or token column");
+  AddEnumOption(command, "--reduction", a->reduction,
+                "with --loss next-token: how a sequence's loss comes from those of its tokens")
+      ->default_str("mean-tokens");
+  command->add_option("--mask", a->mask,
+                      "with --loss next-token: the column that is 0 where a token does not count");
+  command->add_option("--max-tokens", a->max_tokens,
+                      "with --loss next-token: longer sequences are cut to so many");
   command->add_option("--display-name", a->display_name, "a name for people");
   AddRequestId(command, a->request_id);
   On(command, action, [a](Session& session) -> absl::Status {
@@ -117,6 +138,11 @@ void AddCreate(CLI::App& noun, Action& action) {
     spec.set_display_name(a->display_name);
     spec.set_loss(a->loss);
     spec.set_target_column(a->target);
+    if (a->reduction != v1::TOKEN_REDUCTION_UNSPECIFIED || !a->mask.empty() || a->max_tokens > 0) {
+      spec.mutable_sequence()->set_reduction(a->reduction);
+      spec.mutable_sequence()->set_mask_column(a->mask);
+      spec.mutable_sequence()->set_max_tokens(a->max_tokens);
+    }
     for (const std::string& text : a->inputs) {
       CLIENT_ASSIGN_OR_RETURN(const auto sides, ParseAssignment(text));
       v1::InputBinding* binding = spec.add_inputs();

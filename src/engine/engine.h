@@ -139,6 +139,7 @@ struct ExecutionPlan {
   ComputeType compute = ComputeType::kFp32;
   std::string compute_reason;  // why that is not what the settings ask for; else empty
   std::string ToString() const;
+  friend bool operator==(const ExecutionPlan&, const ExecutionPlan&) = default;
 };
 
 // Rows of a dataset on the device, with columns bound and targets checked.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/engine/draw_codec.h"
+#include "src/engine/sequences.h"
 #include "src/engine/validate_settings.h"
 #include "src/jobs/dataset_record.h"
 #include "src/jobs/field_paths.h"
@@ -16,7 +17,7 @@
 namespace bif::jobs {
 namespace {
 
-constexpr int64_t kLabelRowsAtOnce = 8192;
+constexpr int64_t kRowsAtOnce = 8192;
 // A segment may end by the clock after this many draws, so there may be so many chain states.
 constexpr uint32_t kFewestSegmentDraws = 4;
 
@@ -47,6 +48,39 @@ std::optional<int64_t> FirstBadLabelOf(const Column& labels, int64_t rows, int64
     default:
       return std::nullopt;  // no label column: the engine refuses it
   }
+}
+
+struct BadSample {
+  int64_t row = 0;  // of the batch
+  std::string what;
+};
+using FirstBadSample = absl::StatusOr<std::optional<BadSample>>;
+
+FirstBadSample FirstBadLabelIn(const SampleBatch& batch, const Checkpoints::Sources& sources) {
+  const std::string& name = sources.program_source.target_column;
+  const int64_t classes = sources.info.classes;
+  const Column* labels = batch.Find(name);
+  if (labels == nullptr || labels->spec.elements() != 1) return std::nullopt;
+  BadSample bad;
+  const std::optional<int64_t> label = FirstBadLabelOf(*labels, batch.rows, classes, bad.row);
+  if (!label) return std::nullopt;
+  bad.what = absl::StrCat("has label ", *label, " in column '", name, "'; the program has ",
+                          classes, " classes, 0 to ", classes - 1);
+  return bad;
+}
+
+FirstBadSample FirstBadSequenceIn(const SampleBatch& batch, const Checkpoints::Sources& sources) {
+  const engine::ProgramSource& program = sources.program_source;
+  const auto reader =
+      engine::SequenceReader::Open(batch, program.target_column, program.sequence, sources.info);
+  if (!reader.ok()) return FieldError("dataset", std::string(reader.status().message()));
+  engine::Sequences read;
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    const absl::Status status = reader->Read(row, read);
+    if (!status.ok())
+      return BadSample{row, absl::StrCat("cannot be used: ", std::string(status.message()))};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -87,29 +121,27 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
   return checked;
 }
 
-absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior& checked) {
-  const engine::ProgramSource& program = checked.sources.program_source;
-  const int64_t classes = checked.sources.info.classes;
-  if (program.loss != engine::LossKind::kCrossEntropy || classes == 0) return absl::OkStatus();
+absl::Status CheckTargets(const PosteriorContext& context, const CheckedPosterior& checked) {
+  const engine::LossKind loss = checked.sources.program_source.loss;
+  if (loss != engine::LossKind::kCrossEntropy && loss != engine::LossKind::kNextToken)
+    return absl::OkStatus();
   const std::vector<uint32_t>& ordinals = checked.training_ordinals;
-  for (size_t begin = 0; begin < ordinals.size(); begin += kLabelRowsAtOnce) {
-    const size_t end = std::min(ordinals.size(), begin + kLabelRowsAtOnce);
+  for (size_t begin = 0; begin < ordinals.size(); begin += kRowsAtOnce) {
+    const size_t end = std::min(ordinals.size(), begin + kRowsAtOnce);
     BIF_ASSIGN_OR_RETURN(
         const SampleBatch batch,
         context.store.samples().Read(checked.dataset.number(),
                                      {ordinals.begin() + begin, ordinals.begin() + end}));
-    const Column* labels = batch.Find(program.target_column);
-    if (labels == nullptr || labels->spec.elements() != 1) return absl::OkStatus();
-    int64_t bad_row = 0;
-    const std::optional<int64_t> bad = FirstBadLabelOf(*labels, batch.rows, classes, bad_row);
+    BIF_ASSIGN_OR_RETURN(const std::optional<BadSample> bad,
+                         loss == engine::LossKind::kNextToken
+                             ? FirstBadSequenceIn(batch, checked.sources)
+                             : FirstBadLabelIn(batch, checked.sources));
     if (!bad) continue;
     BIF_ASSIGN_OR_RETURN(const auto headers,
                          context.store.samples().ReadHeaders(checked.dataset.number(),
-                                                             ordinals[begin + bad_row], 1));
-    return FieldError(
-        "dataset", absl::StrCat("sample \"", headers.empty() ? "" : headers[0].id, "\" has label ",
-                                *bad, " in column '", program.target_column, "'; the program has ",
-                                classes, " classes, 0 to ", classes - 1));
+                                                             ordinals[begin + bad->row], 1));
+    return FieldError("dataset", absl::StrCat("sample \"", headers.empty() ? "" : headers[0].id,
+                                              "\" ", bad->what));
   }
   return absl::OkStatus();
 }

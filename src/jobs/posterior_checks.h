@@ -22,8 +22,10 @@ struct CheckedPosterior {
 absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
                                                 const PosteriorSpec& spec);
 
-// Reads all labels of a classification program's training rows: each must be a class.
-absl::Status CheckLabels(const PosteriorContext& context, const CheckedPosterior& checked);
+// Reads all labels of a classification program's training rows, each of which must be a class, or
+// all sequences of a language model's: what a row gets wrong is a field error that names the
+// sample.
+absl::Status CheckTargets(const PosteriorContext& context, const CheckedPosterior& checked);
 
 // Of `draws` more draws a chain, at which `carried_rows` other rows are evaluated too.
 CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterior& checked,

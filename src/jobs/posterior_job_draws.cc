@@ -73,11 +73,14 @@ absl::Status PosteriorJob::Trace() {
 }
 
 // Beyond it, a chain has left the basin that it was to describe, though its numbers are finite
-// still. For classifiers ten times the loss of guessing; elsewhere there is no such scale, so only
-// what is off by orders of magnitude counts.
+// still. For classifiers and language models ten times the loss of guessing; elsewhere there is no
+// such scale, so only what is off by orders of magnitude counts.
 double PosteriorJob::DivergenceLimit() const {
   const double anchor = record_.anchor_loss();
-  if (sources_.program_source.loss == engine::LossKind::kCrossEntropy &&
+  const engine::ProgramSource& program = sources_.program_source;
+  const bool mean_of_tokens = program.loss == engine::LossKind::kNextToken &&
+                              program.sequence.reduction == engine::TokenReduction::kMean;
+  if ((program.loss == engine::LossKind::kCrossEntropy || mean_of_tokens) &&
       sources_.info.classes > 1) {
     return 10 * std::max(anchor, std::log(static_cast<double>(sources_.info.classes)));
   }

@@ -33,7 +33,12 @@ Posterior FromRecord(const storage::pb::PosteriorRecord& record) {
   posterior.create_time = absl::FromUnixMicros(record.create_time_unix_micros());
   posterior.sampling_time = absl::Microseconds(record.sampling_micros());
   posterior.operation = OperationName(record.operation());
-  if (record.has_plan()) posterior.execution_plan = FromRecord(record.plan()).ToString();
+  if (record.has_plan()) {
+    engine::ExecutionPlan plan = FromRecord(record.plan());
+    posterior.execution_plan = plan.ToString();
+    posterior.compute = plan.compute;
+    posterior.compute_reason = std::move(plan.compute_reason);
+  }
   return posterior;
 }
 

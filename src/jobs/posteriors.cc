@@ -164,7 +164,7 @@ absl::Status Posteriors::Impl::Recover() {
 
 absl::StatusOr<CostEstimate> Posteriors::Impl::Estimate(const PosteriorSpec& spec) {
   BIF_ASSIGN_OR_RETURN(const CheckedPosterior checked, CheckPosterior(context_, spec));
-  BIF_RETURN_IF_ERROR(CheckLabels(context_, checked));
+  BIF_RETURN_IF_ERROR(CheckTargets(context_, checked));
   const CostEstimate estimate =
       EstimateCost(context_, checked, spec.settings, spec.settings.draws_per_chain);
   BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
@@ -176,7 +176,7 @@ absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
   const uint32_t draws = spec.settings.draws_per_chain;
   const CostEstimate estimate = EstimateCost(context_, checked, spec.settings, draws);
   if (absl::IsNotFound(FindByKey(checked.key).status()))
-    BIF_RETURN_IF_ERROR(CheckLabels(context_, checked));
+    BIF_RETURN_IF_ERROR(CheckTargets(context_, checked));
 
   // From here to the commit nobody deletes what the posterior needs, and nobody else creates the
   // same one.

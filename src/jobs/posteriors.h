@@ -77,6 +77,8 @@ struct Posterior {
   absl::Duration sampling_time;
   std::string operation;  // the newest one that works on it, a name
   std::string execution_plan;
+  engine::ComputeType compute = engine::ComputeType::kFp32;  // what it computes in
+  std::string compute_reason;  // why that is not what the settings ask for; else empty
 };
 
 // Meaning and formulas: src/attribution/diagnostics.h. All numbers are of the chains that did not

@@ -65,13 +65,26 @@ storage::pb::ExecutionPlan ToRecord(const engine::ExecutionPlan& plan,
   storage::pb::ExecutionPlan record;
   record.set_batched_chains(plan.batched_chains);
   record.set_trace_batch_rows(static_cast<uint32_t>(plan.trace_batch_rows));
+  record.set_trace_batch_tokens(static_cast<uint32_t>(plan.trace_batch_tokens));
+  record.set_step_batch_rows(static_cast<uint32_t>(plan.step_batch_rows));
+  record.set_plain_attention(plan.plain_attention);
+  record.set_compute(static_cast<uint32_t>(plan.compute));
+  record.set_compute_reason(plan.compute_reason);
   record.set_threads(static_cast<uint32_t>(info.threads));
   record.set_numerics(info.numerics);
   return record;
 }
 
 engine::ExecutionPlan FromRecord(const storage::pb::ExecutionPlan& record) {
-  return {record.batched_chains(), record.trace_batch_rows()};
+  engine::ExecutionPlan plan;
+  plan.batched_chains = record.batched_chains();
+  plan.trace_batch_rows = record.trace_batch_rows();
+  if (record.trace_batch_tokens() != 0) plan.trace_batch_tokens = record.trace_batch_tokens();
+  plan.step_batch_rows = record.step_batch_rows();
+  plan.plain_attention = record.plain_attention();
+  if (record.compute() != 0) plan.compute = static_cast<engine::ComputeType>(record.compute());
+  plan.compute_reason = record.compute_reason();
+  return plan;
 }
 
 std::string CanonicalSettings(const engine::SamplerSettings& s) {

@@ -89,6 +89,24 @@ TEST(SamplerSettingsRecord, LaterSettingsAtTheirDefaultsLeaveOldKeysAsTheyAre) {
             PosteriorKeyOf("checkpoint", "data", s));
 }
 
+TEST(ExecutionPlanRecord, KeepsEveryFieldAndOldRecordsAreFp32) {
+  engine::ExecutionPlan plan;
+  plan.batched_chains = true;
+  plan.trace_batch_rows = 48;
+  plan.trace_batch_tokens = 1024;
+  plan.step_batch_rows = 4;
+  plan.plain_attention = true;
+  plan.compute = engine::ComputeType::kBf16;
+  plan.compute_reason = "why";
+  EXPECT_EQ(FromRecord(ToRecord(plan, {})), plan);
+  storage::pb::ExecutionPlan old;
+  old.set_trace_batch_rows(64);
+  const engine::ExecutionPlan read = FromRecord(old);
+  EXPECT_EQ(read.trace_batch_rows, 64);
+  EXPECT_EQ(read.step_batch_rows, 0);
+  EXPECT_EQ(read.compute, engine::ComputeType::kFp32);
+}
+
 TEST(SamplerSettingsRecord, MoreDrawsAndUnusedSettingsAreTheSameKey) {
   SamplerSettings s = Full();
   const std::string key = PosteriorKeyOf("checkpoint", "data", s);
