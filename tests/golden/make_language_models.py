@@ -214,9 +214,18 @@ def token_losses(model, tokens):
     return F.cross_entropy(logits, tokens[1:], reduction="none"), logits
 
 
+def mixed_precision(model, rows):
+    """What torch.autocast gives: the losses, and the gradient of the mean of the first four."""
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = [model(row[None, :-1])[0] for row in rows]
+    losses = [F.cross_entropy(each.float(), row[1:]) for each, row in zip(logits, rows)]
+    gradient = torch.autograd.grad(sum(losses[:4]) / 4, list(model.parameters()))
+    return {"losses": [float(loss) for loss in losses], "gradient": torch.cat([g.flatten() for g in gradient]).tolist()}
+
+
 def golden(model):
     """Every sequence alone, without padding, in double. The gradient is that of the mean of the first four losses."""
-    model = copy.deepcopy(model).double()
+    fp32, model = model, copy.deepcopy(model).double()
     rows = [torch.randint(0, 32, (length,)) for length in (7, 3, 12, 12, 2, 9)]
     masks = [torch.randint(0, 2, (len(row),)) for row in rows]
     for mask in masks:
@@ -244,6 +253,7 @@ def golden(model):
         "probabilities": [float(probability) for probability in probabilities],
         "logits_of_row_3": first.tolist(),
         "gradients": gradients,
+        "bf16": mixed_precision(fp32, rows),
     }
 
 

@@ -106,6 +106,7 @@ TEST(ProgramFile, MaskAndSecondInputAreColumnsOfTheSameLength) {
   EXPECT_THAT(info->columns, ElementsAre(TensorSpec{"tokens", DType::kUnspecified, {-1}},
                                          TensorSpec{"speaker", DType::kInt64, {-1}},
                                          TensorSpec{"mask", DType::kUnspecified, {-1}}));
+  EXPECT_EQ(info->longest_sequence, 150);
 }
 
 TEST(ProgramFile, WrongSequencesAreFieldErrors) {

@@ -77,7 +77,9 @@ absl::StatusOr<std::vector<TensorSpec>> BindSequences(const ProgramFile& file,
   BIF_RETURN_IF_ERROR(CheckSpec(source.sequence, layout.sequence_limits));
   BIF_RETURN_IF_ERROR(CheckInputs(source, layout.inputs));
   layout.info.sequences = true;
-  layout.info.longest_sequence = std::max<int64_t>(0, layout.sequence_limits.most);
+  layout.info.longest_sequence = source.sequence.max_tokens > 0
+                                     ? source.sequence.max_tokens
+                                     : std::max<int64_t>(0, layout.sequence_limits.most);
   std::vector<TensorSpec> columns = {{source.target_column, DType::kUnspecified, {-1}}};
   if (!source.sequence.mask_column.empty())
     columns.push_back({source.sequence.mask_column, DType::kUnspecified, {-1}});

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/engine/batch_order.h"
+#include "src/engine/torch/attention_path.h"
 #include "src/engine/torch/basin.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/devinterp_streams.h"
@@ -55,6 +56,7 @@ class TorchChains final : public ChainGroup {
         layout_(std::move(layout)),
         train_(train),
         basin_(std::move(basin)),
+        plain_attention_(plan.plain_attention),
         anchor_row_(layout_.Row(model.anchor)),
         weights_(anchor_row_.repeat({int64_t{count}, 1})),
         second_moments_(rule_.algorithm == Algorithm::kRmspropSgld ? at::zeros_like(weights_)
@@ -72,9 +74,10 @@ class TorchChains final : public ChainGroup {
         };
       }
     }
-    // Sequences of several chains fit into one call only if they are all alike.
-    const bool batched =
-        plan.batched_chains && (train.tokens() == nullptr || train.tokens()->uniform());
+    // Sequences of several chains fit into one call only if they are all alike; mixed precision and
+    // batched calls do not mix.
+    const bool batched = plan.batched_chains && plan.compute == ComputeType::kFp32 &&
+                         (train.tokens() == nullptr || train.tokens()->uniform());
     const int64_t calls = batched ? 1 : int64_t{count};
     for (int64_t call = 0; call < calls; ++call) {
       sources_.emplace_back(model_, layout_, weights_.narrow(0, call, int64_t{count} / calls),
@@ -102,6 +105,7 @@ class TorchChains final : public ChainGroup {
   const WeightLayout layout_;
   const TorchRows& train_;
   const Basin basin_;
+  const bool plain_attention_;
   const at::Tensor anchor_row_;      // [row_elements]
   const at::Tensor weights_;         // [chains, row_elements]
   const at::Tensor second_moments_;  // likewise, undefined with SGLD
@@ -142,6 +146,7 @@ uint64_t TorchChains::step() const {
 
 absl::StatusOr<std::vector<ChainReport>> TorchChains::Advance(uint64_t steps) {
   return CatchTorch("a sampling step", [&]() -> absl::StatusOr<std::vector<ChainReport>> {
+    const AttentionPath attention(plain_attention_);
     for (Chain& chain : chains_) chain.loss_sum = 0, chain.loss_count = 0;
     // Chain by chain where they are not batched: a chain's weights and gradients then stay in the
     // cache.
@@ -280,6 +285,7 @@ absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
       return absl::InvalidArgumentError(
           absl::StrCat("a batch of ", plan.trace_batch_rows, " rows is impossible"));
     }
+    const AttentionPath attention(plan.plain_attention);
     BIF_ASSIGN_OR_RETURN(Basin basin,
                          Basin::Around(model, train, moving.elements, settings.nbeta, plan));
     auto group =

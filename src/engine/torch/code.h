@@ -68,6 +68,7 @@ struct Code {
   Slot output = kNoSlot;
   std::vector<Instruction> instructions;
   std::optional<LastLinear> last_linear;  // if `output` comes from one
+  bool attends = false;                   // whether scaled_dot_product_attention is called
 };
 
 }  // namespace bif::engine

@@ -99,6 +99,7 @@ class Compiler {
                                                       ? PrepareSymbolic(node, target, scope)
                                                       : PrepareCall(node, target, scope, device_));
     instruction.label = NodeLabel(node);
+    code_.attends |= target.name == "scaled_dot_product_attention";
     BIF_RETURN_IF_ERROR(by_hand ? AddNumberResult(node, instruction, scope)
                                 : AddResults(node, instruction, scope));
     code_.instructions.push_back(std::move(instruction));

@@ -20,7 +20,26 @@ int64_t ParameterElements(const ProgramInfo& info) {
   return elements;
 }
 
-// Stored bytes and fp32 elements of one sample. A dimension of any size counts as 1024.
+int64_t LongestRow(const ProgramInfo& program) {
+  constexpr int64_t kUnknown = 1024;
+  return program.longest_sequence > 0 ? program.longest_sequence : kUnknown;
+}
+
+// What a call of a language model takes beyond weights and rows: each node keeps an output as wide
+// as the widest layer, and as much for its gradient; and some tokens' logits.
+int64_t SequenceCallBytes(const ProgramInfo& program) {
+  constexpr int64_t kFloat = sizeof(float);
+  constexpr int64_t kMostCallTokens = 8192, kLogitTokens = 3 * 128;
+  int64_t widest = 1;
+  for (const ParameterInfo& parameter : program.parameters) {
+    if (parameter.shape.size() > 1) widest = std::max(widest, parameter.shape[1]);
+  }
+  const int64_t tokens = std::max(LongestRow(program), kMostCallTokens);
+  return kFloat * (2 * program.nodes * widest * tokens + kLogitTokens * program.classes);
+}
+
+// Stored bytes and fp32 elements of one sample. A dimension of any size counts as the longest
+// sequence, or as 1024.
 struct SampleSize {
   int64_t bytes = 0, elements = 0;
 };
@@ -28,7 +47,7 @@ SampleSize SizeOfSample(const ProgramInfo& info) {
   SampleSize size;
   for (const TensorSpec& column : info.columns) {
     int64_t elements = 1;
-    for (int64_t dimension : column.shape) elements *= dimension < 0 ? 1024 : dimension;
+    for (int64_t dimension : column.shape) elements *= dimension < 0 ? LongestRow(info) : dimension;
     size.elements += elements;
     size.bytes += elements * static_cast<int64_t>(std::max<size_t>(SizeOf(column.dtype), 4));
   }
@@ -81,6 +100,7 @@ class TorchEngine final : public Engine {
     const int64_t weights =
         kFloat * (ParameterElements(program) + moving.elements * (1 + a_chain * chains));
     const int64_t rows = train_rows * sample.bytes;
+    if (program.sequences) return weights + rows + SequenceCallBytes(program);
     const int64_t a_row = 8 * kFloat * widest;
     const int64_t backward =
         program.nodes * a_row * std::min<int64_t>(settings.batch_size, train_rows);

@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/engine/torch/evaluate_sequences.h"
 #include "src/engine/torch/losses.h"
+#include "src/engine/torch/mixed_precision.h"
 #include "src/engine/torch/vmap.h"
 
 namespace bif::engine {
@@ -21,9 +22,9 @@ constexpr int64_t kBatchedWeights =
 absl::StatusOr<at::Tensor> Observed(const LoadedProgram& model,
                                     absl::Span<const at::Tensor> parameters,
                                     const DeviceBatch& batch, int64_t rows,
-                                    const Observable& observable) {
-  BIF_ASSIGN_OR_RETURN(at::Tensor output, model.program->Run(parameters, batch.inputs));
-  BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
+                                    const Observable& observable, ComputeType compute) {
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output,
+                       CheckedOutput(model, parameters, batch, rows, compute));
   return ObservableValues(model.source.loss, observable, output, batch.target);
 }
 
@@ -42,13 +43,25 @@ absl::Status EvaluateBatched(const LoadedProgram& model, const WeightLayout& lay
     parameters[range.parameter] = vmap.Wrap(layout.View(rows_of_weights, range));
   }
   BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
-                       Observed(model, parameters, batch, count, observable));
+                       Observed(model, parameters, batch, count, observable, ComputeType::kFp32));
   const at::Tensor stacked = vmap.Unwrap(observed);
   CopyToHost(stacked, values);
   return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::StatusOr<at::Tensor> CheckedOutput(const LoadedProgram& model,
+                                         absl::Span<const at::Tensor> parameters,
+                                         const DeviceBatch& batch, int64_t rows,
+                                         ComputeType compute) {
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output, [&] {
+    const MixedPrecision precision(compute, model.device);
+    return model.program->Run(parameters, batch.inputs);
+  }());
+  BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
+  return output.to(at::kFloat);
+}
 
 absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
                           const TorchRows& rows, int64_t first, int64_t count,
@@ -58,9 +71,9 @@ absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tenso
     return EvaluateSequences(model, parameters, rows, first, count, observable, plan, values);
   for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
     const int64_t size = std::min(plan.trace_batch_rows, count - done);
-    BIF_ASSIGN_OR_RETURN(
-        const at::Tensor observed,
-        Observed(model, parameters, rows.Slice(first + done, size), size, observable));
+    BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
+                         Observed(model, parameters, rows.Slice(first + done, size), size,
+                                  observable, plan.compute));
     CopyToHost(observed, values.data() + done);
   }
   return absl::OkStatus();

@@ -25,6 +25,13 @@ struct LoadedProgram {
   c10::Device device = c10::Device(c10::kCPU);
 };
 
+// The program's output for a batch of `rows` rows, in fp32 and checked against the batch's targets
+// (CheckOutput). Passes are computed in `compute`.
+absl::StatusOr<at::Tensor> CheckedOutput(const LoadedProgram& model,
+                                         absl::Span<const at::Tensor> parameters,
+                                         const DeviceBatch& batch, int64_t rows,
+                                         ComputeType compute);
+
 // Rows [first, first + count) at one set of parameters, plan.trace_batch_rows at a time, into
 // `values`, which has room for ValueCount of them.
 absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,

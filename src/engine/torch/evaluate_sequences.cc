@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/engine/length_buckets.h"
+#include "src/engine/torch/mixed_precision.h"
 #include "src/engine/torch/token_losses.h"
 
 namespace bif::engine {
@@ -74,11 +75,12 @@ float Reduced(absl::Span<const float> values, ObservableKind kind, TokenReductio
 class Evaluator {
  public:
   Evaluator(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
-            const TorchRows& rows, const Observable& observable)
+            const TorchRows& rows, const Observable& observable, ComputeType compute)
       : model_(model),
         parameters_(parameters),
         rows_(rows),
         observable_(observable),
+        compute_(compute),
         every_token_(observable.kind == ObservableKind::kTokenLosses) {}
 
   size_t ValuesOf(int64_t row) const {
@@ -107,9 +109,11 @@ class Evaluator {
   absl::Status Call(absl::Span<const uint32_t> call,
                     absl::FunctionRef<absl::Span<float>(uint32_t)> values_of) const {
     const TokenTargets targets = rows_.tokens()->Targets(call, SelectionOf(observable_));
-    BIF_ASSIGN_OR_RETURN(const LinearHead head,
-                         model_.program->RunToHead(parameters_, rows_.Gather(call).inputs));
-    const at::Tensor found = TokenValues(head, targets, observable_).cpu().contiguous();
+    BIF_ASSIGN_OR_RETURN(const LinearHead head, [&] {
+      const MixedPrecision precision(compute_, model_.device);
+      return model_.program->RunToHead(parameters_, rows_.Gather(call).inputs);
+    }());
+    const at::Tensor found = TokenValues(head, targets, observable_, compute_).cpu().contiguous();
     const float* begin = found.const_data_ptr<float>();
     for (size_t i = 0; i < call.size(); ++i) {
       const float* end = found.const_data_ptr<float>() + targets.ends[i];
@@ -136,6 +140,7 @@ class Evaluator {
   const absl::Span<const at::Tensor> parameters_;
   const TorchRows& rows_;
   const Observable& observable_;
+  const ComputeType compute_;
   const bool every_token_;
 };
 
@@ -176,7 +181,7 @@ absl::Status EvaluateSequences(const LoadedProgram& model, absl::Span<const at::
                                const TorchRows& rows, int64_t first, int64_t count,
                                const Observable& observable, const ExecutionPlan& plan,
                                absl::Span<float> values) {
-  const Evaluator evaluator(model, parameters, rows, observable);
+  const Evaluator evaluator(model, parameters, rows, observable, plan.compute);
   for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
     BIF_ASSIGN_OR_RETURN(
         const size_t written,

@@ -21,18 +21,11 @@ struct Root {
   at::Tensor losses;    // [chains], or [rows] of the only chain
 };
 
-absl::StatusOr<at::Tensor> Output(const LoadedProgram& model,
-                                  absl::Span<const at::Tensor> parameters, const DeviceBatch& batch,
-                                  int64_t rows) {
-  BIF_ASSIGN_OR_RETURN(const at::Tensor output, model.program->Run(parameters, batch.inputs));
-  BIF_RETURN_IF_ERROR(CheckOutput(model.source.loss, output, batch.target, rows));
-  return output;
-}
-
 absl::StatusOr<Root> RootOfOneChain(const LoadedProgram& model,
                                     absl::Span<const at::Tensor> parameters,
-                                    const DeviceBatch& batch, int64_t rows) {
-  BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
+                                    const DeviceBatch& batch, int64_t rows, ComputeType compute) {
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output,
+                       CheckedOutput(model, parameters, batch, rows, compute));
   if (HasKernel(model.source.loss, output)) {
     const LossesAndGradient found = CrossEntropyOf(output, batch.target, /*with_gradient=*/true);
     return Root{output, found.gradient, found.losses};
@@ -58,7 +51,7 @@ absl::StatusOr<at::Tensor> MeanSequenceLoss(const LoadedProgram& model,
   all.places = vmap.Wrap(at::stack(places));
   all.tokens = vmap.Wrap(at::stack(targets));
   BIF_ASSIGN_OR_RETURN(const LinearHead head, model.program->RunToHead(parameters, batch.inputs));
-  const at::Tensor losses = TokenValues(head, all, {});
+  const at::Tensor losses = TokenValues(head, all, {}, ComputeType::kFp32);
   if (model.source.sequence.reduction == TokenReduction::kMean) return losses.mean();
   return losses.sum() / rows;
 }
@@ -87,7 +80,8 @@ absl::StatusOr<at::Tensor> BatchedLosses(const LoadedProgram& model, const Weigh
                                                                  positions, rows, vmap));
     return vmap.Unwrap(loss);
   }
-  BIF_ASSIGN_OR_RETURN(const at::Tensor output, Output(model, parameters, batch, rows));
+  BIF_ASSIGN_OR_RETURN(const at::Tensor output,
+                       CheckedOutput(model, parameters, batch, rows, ComputeType::kFp32));
   return vmap.Unwrap(BatchLoss(model.source.loss, output, batch.target, /*batched=*/true));
 }
 
@@ -153,9 +147,10 @@ absl::StatusOr<BatchGradients> GradientSource::At(const TorchRows& train,
   }();
   const at::AutoGradMode record(true);
   BIF_ASSIGN_OR_RETURN(const Root root,
-                       chains_ == 1 ? RootOfOneChain(model_, Parameters(), batch, rows)
-                                    : RootOfAllChains(model_, layout_, leaves_, batch, chains_,
-                                                      rows, train.tokens(), positions));
+                       chains_ == 1
+                           ? RootOfOneChain(model_, Parameters(), batch, rows, plan_.compute)
+                           : RootOfAllChains(model_, layout_, leaves_, batch, chains_, rows,
+                                             train.tokens(), positions));
   const std::vector<at::Tensor> found =
       torch::autograd::grad({root.value}, leaves_, {root.gradient}, std::nullopt,
                             /*create_graph=*/false, /*allow_unused=*/true);

@@ -217,6 +217,49 @@ TEST_P(LanguageModel, ValuesDoNotDependOnBucketsOrNeighbours) {
   }
 }
 
+// Against torch.autocast, whose rounding is coarse but the same. Where there is no bf16, the plan
+// says so.
+TEST_P(LanguageModel, MixedPrecisionEqualsAutocastOrSaysWhyNot) {
+  const auto model = LoadLanguageModel(GetParam());
+  const auto rows = ValueOrDie(model->Upload(GoldenBatch(golden_)));
+  SamplerSettings settings = GradientStep(4);
+  settings.compute = ComputeType::kBf16;
+  const ExecutionPlan plan = ValueOrDie(model->Tune(settings, AllOf(*model), *rows));
+  EXPECT_EQ(plan.compute == ComputeType::kBf16, plan.compute_reason.empty());
+  if (plan.compute != ComputeType::kBf16) return;
+
+  const auto want = golden_["bf16"]["losses"].get<Numbers>();
+  const std::vector<float> got = Observed(*model, *rows, {}, plan);
+  ExpectNear(got, want, 0.03, "loss ");
+  EXPECT_NE(got, Observed(*model, *rows, {}));
+  const auto gradient = golden_["bf16"]["gradient"].get<Numbers>();
+  const OneStep step = TakeStep(*model, *rows, AllOf(*model), settings, plan);
+  double error = 0, size = 0;
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    error += (step.delta[i] + gradient[i]) * (step.delta[i] + gradient[i]);
+    size += gradient[i] * gradient[i];
+  }
+  EXPECT_LT(error, 0.02 * 0.02 * size);
+}
+
+TEST_P(LanguageModel, TunedPlansAndPlainAttentionChangeRoundingOnly) {
+  const auto model = LoadLanguageModel(GetParam());
+  const auto rows = ValueOrDie(model->Upload(RandomSequences(40, 2, 48, 32)));
+  const SamplerSettings settings = GradientStep(8);
+  const MovingSet all = AllOf(*model);
+  const std::vector<float> want = Observed(*model, *rows, {}, Plan(40, 4096));
+  const OneStep step = TakeStep(*model, *rows, all, settings, Plan(40, 4096));
+  ExecutionPlan plain = Plan(40, 4096);
+  plain.plain_attention = true;
+  const ExecutionPlan tuned = ValueOrDie(model->Tune(settings, all, *rows));
+  EXPECT_GT(tuned.step_batch_rows, 0);
+  for (const ExecutionPlan& plan : {plain, tuned}) {
+    ExpectNear(Observed(*model, *rows, {}, plan), want, kTolerance, plan.ToString());
+    ExpectNear(TakeStep(*model, *rows, all, settings, plan).delta, step.delta, 1e-6,
+               plan.ToString());
+  }
+}
+
 class Llama : public ::testing::Test {
  protected:
   const nlohmann::json golden_ = Golden("llama");

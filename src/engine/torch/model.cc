@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/engine/torch/attention_path.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/chains.h"
 #include "src/engine/torch/evaluate_sequences.h"
@@ -75,6 +76,7 @@ class TorchModel final : public Model {
                        absl::Span<float> values) override {
     return CatchTorch("evaluating samples", [&]() -> absl::Status {
       const at::NoGradGuard no_grad;
+      const AttentionPath attention(plan.plain_attention);
       BIF_ASSIGN_OR_RETURN(const WeightLayout layout, WeightLayout::Of(info().parameters, moving));
       BIF_RETURN_IF_ERROR(CheckRows(rows.rows(), first_row, row_count, plan));
       BIF_RETURN_IF_ERROR(CheckDeltas(layout, deltas));
@@ -89,7 +91,8 @@ class TorchModel final : public Model {
         return EvaluateDraws(loaded_, layout, deltas, Own(rows), first_row, row_count, observable,
                              plan, batched, values);
       };
-      if (tokens == nullptr && batching_works_ && BatchesDraws(layout, row_count, deltas.size())) {
+      if (tokens == nullptr && plan.compute == ComputeType::kFp32 && batching_works_ &&
+          BatchesDraws(layout, row_count, deltas.size())) {
         if (CatchTorch("a batched call", [&] { return evaluate(true); }).ok())
           return absl::OkStatus();
         batching_works_ = false;  // an operator without a batching rule: the same every time

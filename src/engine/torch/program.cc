@@ -84,6 +84,8 @@ const ProgramInfo& Program::info() const { return state_->layout.info; }
 
 const std::vector<ProgramInput>& Program::inputs() const { return state_->inputs; }
 
+bool Program::attends() const { return state_->code.attends; }
+
 const SequenceLimits& Program::sequence_limits() const { return state_->layout.sequence_limits; }
 
 absl::StatusOr<std::vector<at::Tensor>> Program::LoadWeights(const WeightsSource& source) {

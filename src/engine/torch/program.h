@@ -51,6 +51,9 @@ class Program {
   // In the order of ProgramSource::inputs, which is the order that Run wants.
   const std::vector<ProgramInput>& inputs() const;
 
+  // Whether it has attention whose kernel can be chosen (attention_path.h).
+  bool attends() const;
+
   // With the loss kNextToken: how many tokens a row may have.
   const SequenceLimits& sequence_limits() const;
 

@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <fstream>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -324,6 +325,34 @@ TEST(Program, FrozenParametersDoNotMoveButCount) {
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   ASSERT_EQ(parameters->size(), 2u);
   EXPECT_TRUE(program->Run(*parameters, {at::zeros({2, 3, 2, 2})}).ok());
+}
+
+// The operators that a backward pass from `output` goes through.
+std::set<std::string> BackwardOperators(const at::Tensor& output) {
+  std::set<std::string> names;
+  std::vector<const torch::autograd::Node*> open = {output.grad_fn().get()};
+  while (!open.empty()) {
+    const torch::autograd::Node* node = open.back();
+    open.pop_back();
+    if (node == nullptr) continue;
+    names.insert(node->name());
+    for (const auto& edge : node->next_edges()) open.push_back(edge.function.get());
+  }
+  return names;
+}
+
+TEST(Program, NothingIsRecordedBelowTheFirstParameterThatMoves) {
+  const auto program = Load({"mlp", {"image"}});
+  auto parameters = program->LoadWeights({});
+  ASSERT_TRUE(parameters.ok());
+  (*parameters)[2].requires_grad_();  // fc2.weight
+  const auto output = program->Run(*parameters, {at::zeros({2, 3, 2, 2})});
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(BackwardOperators(*output).count("ReluBackward0"), 0u);
+  (*parameters)[0].requires_grad_();  // fc1.weight
+  const auto from_below = program->Run(*parameters, {at::zeros({2, 3, 2, 2})});
+  ASSERT_TRUE(from_below.ok());
+  EXPECT_EQ(BackwardOperators(*from_below).count("ReluBackward0"), 1u);
 }
 
 TEST(Program, AnyBatchSizeGivesTheSameRows) {

@@ -5,6 +5,7 @@
 
 #include "src/base/status.h"
 #include "src/engine/length_buckets.h"
+#include "src/engine/torch/mixed_precision.h"
 #include "src/engine/torch/token_losses.h"
 
 namespace bif::engine {
@@ -52,9 +53,11 @@ absl::StatusOr<SequenceGradient> GradientOfSequences(const LoadedProgram& model,
     const TokenTargets targets = train.tokens()->Targets(call, {});
     const at::Tensor weights = TokenWeights(targets, model.source.sequence.reduction, sequences);
     const at::AutoGradMode record(true);
-    BIF_ASSIGN_OR_RETURN(const LinearHead head,
-                         model.program->RunToHead(parameters, train.Gather(call).inputs));
-    const TokenLossGradient found = GradientOfTokenLosses(head, targets, weights);
+    BIF_ASSIGN_OR_RETURN(const LinearHead head, [&] {
+      const MixedPrecision precision(plan.compute, model.device);
+      return model.program->RunToHead(parameters, train.Gather(call).inputs);
+    }());
+    const TokenLossGradient found = GradientOfTokenLosses(head, targets, weights, plan.compute);
     const std::vector<at::Tensor> gradients = Backward(head, found, leaves);
     const at::NoGradGuard no_grad;
     sum.loss += at::dot(found.losses.to(at::kDouble), weights.to(at::kDouble)).item<double>();

@@ -24,9 +24,17 @@ int64_t TokensAtOnce(const LinearHead& head) {
   return std::max(kLeastTokens, kLogitBytes / row_bytes);
 }
 
-// The hidden states (or logits) that predict the targets, [n, width].
-at::Tensor Select(const at::Tensor& input, const at::Tensor& places) {
-  return input.flatten(0, 1).index_select(0, places);
+// The head with the hidden states (or logits) that predict the targets, [n, width], in the type
+// that products are computed in.
+LinearHead Select(const LinearHead& head, const at::Tensor& places, ComputeType compute) {
+  LinearHead selected = head;
+  selected.input = head.input.flatten(0, 1).index_select(0, places);
+  if (!head.weight.defined()) return selected;
+  const at::ScalarType type = compute == ComputeType::kBf16 ? at::kBFloat16 : at::kFloat;
+  for (at::Tensor* part : {&selected.input, &selected.weight, &selected.bias}) {
+    if (part->defined()) *part = part->to(type);
+  }
+  return selected;
 }
 
 at::Tensor Logits(const LinearHead& head, const at::Tensor& input) {
@@ -63,40 +71,42 @@ at::Tensor ValuesOf(const at::Tensor& logits, const at::Tensor& tokens,
 }  // namespace
 
 at::Tensor TokenValues(const LinearHead& head, const TokenTargets& targets,
-                       const Observable& observable) {
-  const at::Tensor selected = Select(head.input, targets.places);
+                       const Observable& observable, ComputeType compute) {
+  const LinearHead selected = Select(head, targets.places, compute);
   const int64_t count = targets.tokens.size(0), at_once = TokensAtOnce(head);
   std::vector<at::Tensor> values;
   for (int64_t first = 0; first < count; first += at_once) {
     const int64_t size = std::min(at_once, count - first);
-    values.push_back(ValuesOf(Logits(head, selected.narrow(0, first, size)),
+    values.push_back(ValuesOf(Logits(selected, selected.input.narrow(0, first, size)),
                               targets.tokens.narrow(0, first, size), observable));
   }
   return values.size() == 1 ? values[0] : at::cat(values);
 }
 
 TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTargets& targets,
-                                        const at::Tensor& weights) {
+                                        const at::Tensor& weights, ComputeType compute) {
   const at::NoGradGuard no_grad;
   const bool linear = head.weight.defined();
   const bool wants_input = head.input.requires_grad();
   const bool wants_weight = linear && head.weight.requires_grad();
   const bool wants_bias = head.bias.defined() && head.bias.requires_grad();
-  const at::Tensor selected = Select(head.input, targets.places);
+  const LinearHead selected = Select(head, targets.places, compute);
+  const at::ScalarType type = selected.input.scalar_type();
   const int64_t count = targets.tokens.size(0), at_once = TokensAtOnce(head);
 
   TokenLossGradient found;
-  found.losses = at::empty({count}, selected.options().dtype(at::kFloat));
-  const at::Tensor d_selected = wants_input ? at::empty_like(selected) : at::Tensor();
-  if (wants_weight) found.weight = at::zeros_like(head.weight, at::kFloat);
-  if (wants_bias) found.bias = at::zeros_like(head.bias, at::kFloat);
+  found.losses = at::empty({count}, selected.input.options().dtype(at::kFloat));
+  at::Tensor d_selected;
+  if (wants_input) d_selected = at::empty(selected.input.sizes(), head.input.options());
+  if (wants_weight) found.weight = at::zeros_like(head.weight);
+  if (wants_bias) found.bias = at::zeros_like(head.bias);
   for (int64_t first = 0; first < count; first += at_once) {
     const int64_t size = std::min(at_once, count - first);
-    const at::Tensor input = selected.narrow(0, first, size);
+    const at::Tensor input = selected.input.narrow(0, first, size);
     const at::Tensor tokens = targets.tokens.narrow(0, first, size).unsqueeze(1);
     const at::Tensor weight = weights.narrow(0, first, size).unsqueeze(1);
     // log p, then p - onehot in the same memory: the gradient of the loss in the logits.
-    at::Tensor p = Logits(head, input).log_softmax(1);
+    at::Tensor p = Logits(selected, input).log_softmax(1);
     const at::Tensor log_p = p.gather(1, tokens);
     found.losses.narrow(0, first, size).copy_(log_p.squeeze(1)).neg_();
     p.exp_().scatter_(1, tokens, log_p.exp() - 1);
@@ -104,14 +114,14 @@ TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTarge
       if (wants_input) d_selected.narrow(0, first, size).copy_(p.mul_(weight));
       continue;
     }
-    const at::Tensor d_logits = p.to(input.scalar_type());
+    const at::Tensor d_logits = p.to(type);
     if (wants_input) {
-      const at::Tensor part = at::mm(d_logits, head.weight.to(input.scalar_type()));
-      d_selected.narrow(0, first, size).copy_(part * weight);
+      at::Tensor part = d_selected.narrow(0, first, size);
+      part.copy_(at::mm(d_logits, selected.weight)).mul_(weight);
     }
     if (wants_weight) {
-      const at::Tensor weighted = (input * weight).to(input.scalar_type());
-      if (input.scalar_type() == at::kFloat) {
+      const at::Tensor weighted = (input * weight).to(type);
+      if (type == at::kFloat) {
         found.weight.addmm_(d_logits.t(), weighted);
       } else {
         found.weight.add_(at::mm(d_logits.t(), weighted));
@@ -123,8 +133,6 @@ TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTarge
     found.input = at::zeros(head.input.sizes(), head.input.options());
     found.input.flatten(0, 1).index_copy_(0, targets.places, d_selected);
   }
-  if (wants_weight) found.weight = found.weight.to(head.weight.scalar_type());
-  if (wants_bias) found.bias = found.bias.to(head.bias.scalar_type());
   return found;
 }
 

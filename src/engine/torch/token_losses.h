@@ -4,8 +4,9 @@
 // 50,000 take 240 MB, and softmax and gradient as much again. So they are made for some tokens at a
 // time, used and forgotten, and only for tokens that are wanted at all.
 //
-// Losses are computed in fp32, whatever the type of the hidden states. Functions may throw
-// c10::Error; callers stand in CatchTorch.
+// With ComputeType::kBf16 the products with the head's weight take bf16 operands; losses are
+// computed from the logits in fp32 in any case. Functions may throw c10::Error; callers stand in
+// CatchTorch.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +21,7 @@ namespace bif::engine {
 // kCorrectProbability and kTokenProbability what these observe of a single token. Works inside a
 // Vmap, and records gradients if it is asked to.
 at::Tensor TokenValues(const LinearHead& head, const TokenTargets& targets,
-                       const Observable& observable);
+                       const Observable& observable, ComputeType compute);
 
 // The losses of the targets, and the gradients of sum(weights * losses) with respect to the head's
 // parts. They are found together: once a token's logits are there, its weight is all that its
@@ -31,6 +32,6 @@ struct TokenLossGradient {
                                    // gradients
 };
 TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTargets& targets,
-                                        const at::Tensor& weights);
+                                        const at::Tensor& weights, ComputeType compute);
 
 }  // namespace bif::engine

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "src/base/status.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/chains.h"
+#include "src/engine/torch/mixed_precision.h"
+#include "src/engine/torch/tune_sequences.h"
 
 namespace bif::engine {
 namespace {
@@ -68,11 +71,12 @@ absl::StatusOr<bool> BatchedChainsAreFaster(const LoadedProgram& model,
 
 // Seconds a row at w*, in calls of `batch_rows`: the best of `calls`.
 absl::StatusOr<double> SecondsARow(const LoadedProgram& model, const TorchRows& train,
-                                   int64_t batch_rows, int calls) {
+                                   ComputeType compute, int64_t batch_rows, int calls) {
   const at::NoGradGuard no_grad;
   std::vector<float> values(static_cast<size_t>(batch_rows));
   ExecutionPlan plan;
   plan.trace_batch_rows = batch_rows;
+  plan.compute = compute;
   double best = std::numeric_limits<double>::infinity();
   for (int call = 0; call < calls; ++call) {
     const absl::Time start = absl::Now();
@@ -84,18 +88,19 @@ absl::StatusOr<double> SecondsARow(const LoadedProgram& model, const TorchRows& 
   return best;
 }
 
-absl::StatusOr<int64_t> FastestBatchRows(const LoadedProgram& model, const TorchRows& train) {
+absl::StatusOr<int64_t> FastestBatchRows(const LoadedProgram& model, const TorchRows& train,
+                                         ComputeType compute) {
   const absl::Time deadline = absl::Now() + kTraceBudget;
   int64_t fastest = kBatchRows[0];
   if (train.rows() < fastest) return fastest;
-  BIF_ASSIGN_OR_RETURN(double best, SecondsARow(model, train, fastest, 2));
+  BIF_ASSIGN_OR_RETURN(double best, SecondsARow(model, train, compute, fastest, 2));
   for (const int64_t rows : kBatchRows) {
     // Two calls at the pace of the best so far must fit into what time is left.
     const double left = absl::ToDoubleSeconds(deadline - absl::Now());
     const double call = best * static_cast<double>(rows);
     if (rows > train.rows() || 2 * call > left) break;
     const int calls = std::clamp(static_cast<int>(left / 4 / call), 2, 20);
-    BIF_ASSIGN_OR_RETURN(const double seconds, SecondsARow(model, train, rows, calls));
+    BIF_ASSIGN_OR_RETURN(const double seconds, SecondsARow(model, train, compute, rows, calls));
     if (seconds < kWorthIt * best || rows == fastest) {
       best = seconds;
       fastest = rows;
@@ -110,9 +115,18 @@ absl::StatusOr<ExecutionPlan> TunePlan(const LoadedProgram& model, const Sampler
                                        const MovingSet& moving, const TorchRows& train) {
   return CatchTorch("tuning", [&]() -> absl::StatusOr<ExecutionPlan> {
     ExecutionPlan plan;
-    BIF_ASSIGN_OR_RETURN(plan.batched_chains,
-                         BatchedChainsAreFaster(model, settings, moving, train));
-    BIF_ASSIGN_OR_RETURN(plan.trace_batch_rows, FastestBatchRows(model, train));
+    ComputeChoice choice = ChooseCompute(settings.compute, model.device);
+    plan.compute = choice.compute;
+    plan.compute_reason = std::move(choice.reason);
+    if (train.tokens() != nullptr) {
+      BIF_RETURN_IF_ERROR(TuneSequences(model, settings, moving, train, plan));
+      return plan;
+    }
+    if (plan.compute == ComputeType::kFp32) {
+      BIF_ASSIGN_OR_RETURN(plan.batched_chains,
+                           BatchedChainsAreFaster(model, settings, moving, train));
+    }
+    BIF_ASSIGN_OR_RETURN(plan.trace_batch_rows, FastestBatchRows(model, train, plan.compute));
     return plan;
   });
 }
