@@ -80,6 +80,17 @@ absl::Status Client::SelfInfluence(
       use);
 }
 
+absl::Status Client::TokenInfluence(
+    const v1::TokenInfluenceRequest& request,
+    absl::FunctionRef<absl::Status(const v1::TokenInfluenceResponse&)> use) {
+  return ReadBlocks<v1::TokenInfluenceResponse>(
+      *connection_,
+      [&](v1::Attribution::Stub& stub, auto context) {
+        return stub.TokenInfluence(context, request);
+      },
+      use);
+}
+
 absl::Status Client::ExportTraces(
     const v1::ExportTracesRequest& request,
     absl::FunctionRef<absl::Status(const v1::ExportTracesResponse&)> use) {

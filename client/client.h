@@ -128,6 +128,9 @@ class Client {
                            absl::FunctionRef<absl::Status(const v1::ScoreMatrixResponse&)> use);
   absl::Status SelfInfluence(const v1::SelfInfluenceRequest& request,
                              absl::FunctionRef<absl::Status(const v1::SelfInfluenceResponse&)> use);
+  absl::Status TokenInfluence(
+      const v1::TokenInfluenceRequest& request,
+      absl::FunctionRef<absl::Status(const v1::TokenInfluenceResponse&)> use);
   absl::Status ExportTraces(const v1::ExportTracesRequest& request,
                             absl::FunctionRef<absl::Status(const v1::ExportTracesResponse&)> use);
 

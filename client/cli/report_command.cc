@@ -14,6 +14,7 @@
 #include "client/cli/progress.h"
 #include "client/cli/query_options.h"
 #include "client/cli/report_files.h"
+#include "client/cli/report_samples.h"
 #include "client/report/report.h"
 #include "client/status_macros.h"
 
@@ -23,43 +24,14 @@ namespace {
 struct ReportArguments {
   QueryOptions query;
   uint32_t top_k = 10;
+  int token_maps = 3;
   std::string out, title, class_names, image_column, label_column, notes, summary;
 };
 
-// All samples that the page shows. One that was deleted since is left out.
-absl::Status FetchSamples(Session& session, ReportContent& content) {
-  std::vector<std::string> names;
-  for (const v1::QueryRanking& ranking : content.answer.rankings()) {
-    names.push_back(absl::StrCat(content.query_dataset, "/samples/", ranking.sample_id()));
-    for (const auto* end : {&ranking.helpful(), &ranking.harmful()}) {
-      for (const v1::Score& score : *end) {
-        names.push_back(absl::StrCat(content.candidate_dataset, "/samples/", score.sample_id()));
-      }
-    }
-  }
-  Progress progress(session);
-  int64_t done = 0;
-  for (const std::string& name : names) {
-    progress.Update({.stage = "fetching samples",
-                     .done = done++,
-                     .total = static_cast<int64_t>(names.size()),
-                     .unit = "samples"});
-    if (content.samples.contains(name)) continue;
-    absl::StatusOr<v1::Sample> sample = session.client().GetSample(name);
-    if (absl::IsNotFound(sample.status())) continue;
-    if (!sample.ok()) return sample.status();
-    content.samples.emplace(name, *std::move(sample));
-  }
-  return absl::OkStatus();
-}
-
-// The program knows which column is the label.
-absl::StatusOr<std::string> LabelColumn(Session& session, const v1::Posterior& posterior) {
+absl::StatusOr<v1::Program> ProgramOf(Session& session, const v1::Posterior& posterior) {
   CLIENT_ASSIGN_OR_RETURN(const v1::Checkpoint checkpoint,
                           session.client().GetCheckpoint(posterior.checkpoint()));
-  CLIENT_ASSIGN_OR_RETURN(const v1::Program program,
-                          session.client().GetProgram(checkpoint.program()));
-  return program.loss() == v1::CROSS_ENTROPY ? program.target_column() : "";
+  return session.client().GetProgram(checkpoint.program());
 }
 
 absl::StatusOr<v1::AttributeResponse> Ask(Session& session, const ReportArguments& a,
@@ -104,10 +76,14 @@ absl::Status MakeReport(Session& session, const ReportArguments& a) {
                           client.GetPosterior(Qualified("posteriors", a.query.posterior)));
   CLIENT_ASSIGN_OR_RETURN(content.diagnostics, client.GetDiagnostics(content.posterior.name()));
   CLIENT_ASSIGN_OR_RETURN(content.answer, Ask(session, a, content));
-  if (content.label_column.empty()) {
-    CLIENT_ASSIGN_OR_RETURN(content.label_column, LabelColumn(session, content.posterior));
-  }
+  CLIENT_ASSIGN_OR_RETURN(const v1::Program program, ProgramOf(session, content.posterior));
+  if (content.label_column.empty() && program.loss() == v1::CROSS_ENTROPY)
+    content.label_column = program.target_column();
   CLIENT_RETURN_IF_ERROR(FetchSamples(session, content));
+  if (!a.query.tokenizer.empty()) {
+    CLIENT_RETURN_IF_ERROR(ReadTexts(program.target_column(), a.query.tokenizer, content));
+    CLIENT_RETURN_IF_ERROR(FetchTokenHeat(session, a.query, a.token_maps, content));
+  }
   CLIENT_ASSIGN_OR_RETURN(const v1::ServerInfo server, client.GetServerInfo());
   content.provenance.emplace_back("server", absl::StrCat(server.version(), ", ", server.device()));
   content.provenance.emplace_back(
@@ -129,8 +105,8 @@ absl::Status MakeReport(Session& session, const ReportArguments& a) {
 
 void AddReportCommand(CLI::App& root, Action& action) {
   auto a = std::make_shared<ReportArguments>();
-  CLI::App* command =
-      root.add_subcommand("report", "Writes an answer as a web page: images, scores, chains");
+  CLI::App* command = root.add_subcommand(
+      "report", "Writes an answer as a web page: images or texts, scores, chains");
   AddPosteriorOption(command, a->query.posterior);
   command->add_option("--query", a->query.queries, "stored samples")
       ->required()
@@ -140,6 +116,13 @@ void AddReportCommand(CLI::App& root, Action& action) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--title", a->title, "heading of the page");
+  CLI::Option* tokenizer = AddTokenizerOption(command, a->query.tokenizer);
+  command
+      ->add_option("--token-maps", a->token_maps,
+                   "with texts: so many at either end get the scores of their tokens")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->needs(tokenizer);
   command->add_option("--class-names", a->class_names,
                       "names of the classes in order: shirt,coat,... or a file with one a line");
   command->add_option("--image-column", a->image_column,

@@ -42,6 +42,13 @@ bool PutId(int64_t id, v1::DType dtype, std::string& data) {
   }
 }
 
+template <typename T>
+std::vector<int64_t> Take(const std::string& data) {
+  std::vector<T> values(data.size() / sizeof(T));
+  std::memcpy(values.data(), data.data(), values.size() * sizeof(T));
+  return {values.begin(), values.end()};
+}
+
 class TextFile : public TextSamples {
  public:
   TextFile(std::string path, const Tokenizer& tokenizer, TextFileOptions options)
@@ -156,6 +163,24 @@ absl::StatusOr<v1::Tensor> TokenTensor(const std::vector<int64_t>& ids,
       return wrong("cannot hold the token ", id, "; int32 and int64 can");
   }
   return tensor;
+}
+
+absl::StatusOr<std::vector<int64_t>> TokensOf(const v1::Sample& sample, const std::string& column) {
+  for (const v1::Tensor& tensor : sample.tensors()) {
+    if (tensor.spec().name() != column) continue;
+    switch (tensor.spec().dtype()) {
+      case v1::UINT8:
+        return Take<uint8_t>(tensor.data());
+      case v1::INT32:
+        return Take<int32_t>(tensor.data());
+      case v1::INT64:
+        return Take<int64_t>(tensor.data());
+      default:
+        break;
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("sample '", sample.id(), "' has no column '", column, "' of tokens"));
 }
 
 }  // namespace bif::client

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/client.h"
@@ -37,5 +38,7 @@ absl::StatusOr<std::unique_ptr<TextSamples>> OpenTextSamples(const std::string& 
 // if the column cannot hold them.
 absl::StatusOr<v1::Tensor> TokenTensor(const std::vector<int64_t>& ids,
                                        const v1::TensorSpec& column);
+// And back. INVALID_ARGUMENT if the sample has no such column of integers.
+absl::StatusOr<std::vector<int64_t>> TokensOf(const v1::Sample& sample, const std::string& column);
 
 }  // namespace bif::client

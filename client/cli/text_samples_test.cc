@@ -183,5 +183,55 @@ TEST_F(TextSamplesTest, TextsAreNoQueriesOfAClassifier) {
   EXPECT_EQ(Bifctl("attribute --posterior p --text a").exit_code, 2) << "without a tokenizer";
 }
 
+TEST_F(TextSamplesTest, AReportShowsTextsAndTheScoresOfTheirTokens) {
+  ServeLanguageModel();
+  server_.attribute = [](const auto&, std::vector<v1::AttributeResponse>& answers) {
+    v1::AttributeResponse& answer = answers.emplace_back();
+    answer.set_final(true);
+    v1::QueryRanking& ranking = *answer.add_rankings();
+    ranking.set_sample_id("q");
+    ranking.add_helpful()->set_sample_id("t");
+    ranking.add_harmful()->set_sample_id("u");
+    return Ok();
+  };
+  server_.get_diagnostics = [](const auto&, v1::Diagnostics&) { return Ok(); };
+  server_.get_server_info = [](const auto&, v1::ServerInfo&) { return Ok(); };
+  server_.get_sample = [](const auto& request, v1::Sample& sample) {
+    const int32_t ids[] = {4, request.name().back() == 'q' ? 0 : 1, 2};
+    v1::Tensor& tensor = *sample.add_tensors();
+    tensor.mutable_spec()->set_name("tokens");
+    tensor.mutable_spec()->set_dtype(v1::INT32);
+    tensor.mutable_spec()->add_shape(3);
+    tensor.set_data(std::string(reinterpret_cast<const char*>(ids), sizeof(ids)));
+    return Ok();
+  };
+  std::vector<std::string> pairs;
+  server_.token_influence = [&](const v1::TokenInfluenceRequest& request,
+                                std::vector<v1::TokenInfluenceResponse>& blocks) {
+    pairs.push_back(request.training().sample_ids(0) + request.query().sample_ids(0));
+    EXPECT_TRUE(request.standard_errors());
+    for (int row = 0; row < 2; ++row) {
+      v1::TokenInfluenceResponse& block = blocks.emplace_back();
+      block.set_first_row(1 + row);
+      block.set_columns(2);
+      if (row == 0) block.set_first_column(1);
+      for (const float score : {-0.5f, 0.25f}) {
+        block.add_scores(score * (row + 1));
+        block.add_standard_errors(0.125f);
+      }
+      block.add_completion_scores(-0.25f * (row + 1));
+      block.add_completion_standard_errors(0.0625f);
+    }
+    return Ok();
+  };
+  const std::string page = testing::TempDir() + "/text_report.html";
+  const Ran ran = Bifctl("report --posterior p --query asked/q --tokenizer " + tokenizer_ +
+                         " --token-maps 1 --out " + page);
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(pairs, ElementsAre("tq", "uq"));
+  EXPECT_THAT(Read(page), HasSubstr("title=\"c × a: −1 ± 0.1, helps\""));
+  EXPECT_THAT(Read(page), HasSubstr("title=\"c: −0.5 ± 0.06, helps\""));
+}
+
 }  // namespace
 }  // namespace bif::client

@@ -90,16 +90,27 @@ std::optional<std::string> NoteOf(const ReportContent& content, const std::strin
   return note->second;
 }
 
-// What queries and ranked samples have in common: id, picture, class, note. Absent ones are false,
-// so that the template can leave them out.
+std::string SampleName(const std::string& dataset, const std::string& id) {
+  return absl::StrCat(dataset, "/samples/", id);
+}
+
+// What queries and ranked samples have in common: id, picture or text, class, note. Absent ones are
+// false, so that the template can leave them out.
 data SampleCard(const ReportContent& content, const std::string& dataset, const std::string& id,
                 bool is_candidate) {
   data card;
   card["id"] = id;
   card["image"] = data(data::type::bool_false);
+  card["passage"] = data(data::type::bool_false);
   card["label"] = data(data::type::bool_false);
   card["note"] = data(data::type::bool_false);
-  const auto sample = content.samples.find(absl::StrCat(dataset, "/samples/", id));
+  const std::string name = SampleName(dataset, id);
+  if (const auto pieces = content.pieces.find(name); pieces != content.pieces.end()) {
+    data passage;
+    passage["tokens"] = Passage(pieces->second);
+    card["passage"] = std::move(passage);
+  }
+  const auto sample = content.samples.find(name);
   if (sample != content.samples.end()) {
     if (const auto uri = Picture(sample->second, content.image_column)) {
       data image;
@@ -123,8 +134,26 @@ double LargestScore(const v1::QueryRanking& ranking) {
   return largest;
 }
 
-data ScoreCard(const ReportContent& content, const v1::Score& score, double largest) {
+// Tints the text of a ranked sample, and adds the map of its tokens against the query's.
+void AddHeat(const ReportContent& content, const std::string& query, const std::string& training,
+             data& card) {
+  card["map"] = data(data::type::bool_false);
+  const auto heat = content.heat.find({query, training});
+  const auto asked = content.pieces.find(query), pieces = content.pieces.find(training);
+  if (heat == content.heat.end() || asked == content.pieces.end() ||
+      pieces == content.pieces.end()) {
+    return;
+  }
+  data passage;
+  passage["tokens"] = Passage(pieces->second, heat->second);
+  card["passage"] = std::move(passage);
+  card["map"] = HeatMap(pieces->second, asked->second, heat->second);
+}
+
+data ScoreCard(const ReportContent& content, const std::string& query, const v1::Score& score,
+               double largest) {
   data card = SampleCard(content, content.candidate_dataset, score.sample_id(), true);
+  AddHeat(content, query, SampleName(content.candidate_dataset, score.sample_id()), card);
   const double share = largest > 0 ? std::abs(score.score()) / largest : 0;
   const bool zero = !score.distinguishable() || score.constant();
   card["score"] = Signed(absl::StrFormat("%.3g", score.score()));
@@ -140,10 +169,12 @@ data ScoreCard(const ReportContent& content, const v1::Score& score, double larg
   return card;
 }
 
-data End(const ReportContent& content, const v1::QueryRanking& ranking, bool helpful) {
+data End(const ReportContent& content, const std::string& query, const v1::QueryRanking& ranking,
+         bool helpful) {
   const auto& scores = helpful ? ranking.helpful() : ranking.harmful();
   data list(data::type::list);
-  for (const v1::Score& score : scores) list << ScoreCard(content, score, LargestScore(ranking));
+  for (const v1::Score& score : scores)
+    list << ScoreCard(content, query, score, LargestScore(ranking));
   data end;
   end["side"] = helpful ? "helps" : "hurts";
   end["heading"] = helpful ? "Most helpful" : "Most harmful";
@@ -162,7 +193,8 @@ data Queries(const ReportContent& content) {
         ranking.sample_id().empty() ? absl::StrCat("#", ranking.query()) : ranking.sample_id();
     data query = SampleCard(content, content.query_dataset, id, false);
     data ends(data::type::list);
-    ends << End(content, ranking, true) << End(content, ranking, false);
+    const std::string name = SampleName(content.query_dataset, id);
+    ends << End(content, name, ranking, true) << End(content, name, ranking, false);
     query["ends"] = std::move(ends);
     queries << query;
   }
@@ -236,16 +268,22 @@ data ProvenanceTable(const ReportContent& content) {
   return table;
 }
 
-std::string HowToRead(const v1::Provenance& provenance) {
+std::string HowToRead(const ReportContent& content) {
+  const v1::Provenance& provenance = content.answer.provenance();
   const v1::Observable& observable = provenance.observable();
   const bool loss =
       observable.kind() == v1::LOSS || observable.kind() == v1::OBSERVABLE_KIND_UNSPECIFIED;
   const std::string effect = loss ? "lowers the model's loss on the query"
                                   : absl::StrCat("raises the query's ", ObservableText(observable));
   return absl::StrCat(
-      "A training image helps a query if giving it more weight in training ", effect,
+      "A training ", content.pieces.empty() ? "image" : "text",
+      " helps a query if giving it more weight in training ", effect,
       "; it hurts if it does the opposite. The weights around the checkpoint were "
-      "sampled once; a score says how the two losses move together over the draws.");
+      "sampled once; a score says how the two losses move together over the draws.",
+      !content.heat.empty()
+          ? " In a training text, each token is tinted by its own score with the whole query; the "
+            "maps below it show token against token."
+          : "");
 }
 
 std::string ScoreName(const v1::Provenance& provenance) {
@@ -277,7 +315,9 @@ absl::StatusOr<std::string> RenderReport(const ReportContent& content) {
   for (const auto& [label, value] : content.summary) summary << Pair(label, value);
   page["has_summary"] = !content.summary.empty();
   page["summary"] = std::move(summary);
-  page["how_to_read"] = HowToRead(provenance);
+  page["how_to_read"] = HowToRead(content);
+  page["shown"] = content.pieces.empty() ? "images" : "texts";
+  page["has_text"] = !content.pieces.empty();
   page["score_name"] = ScoreName(provenance);
   page["stability_note"] =
       "Beside each row stands the share of it that is expected to stay if the draws were taken "

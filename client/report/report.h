@@ -1,5 +1,7 @@
 // One HTML page that answers "which training samples made this model behave like this?" for people.
 //
+// Samples are shown as pictures, or, where they have tokens, as text whose tokens are tinted.
+//
 // Self-contained: styles, images and charts are inside, there is no script. Pure: it knows no
 // server and no files.
 #pragma once
@@ -12,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "bif/v1/attribution.pb.h"
 #include "bif/v1/posteriors.pb.h"
+#include "client/report/passage.h"
 
 namespace bif::client {
 
@@ -23,6 +26,10 @@ struct ReportContent {
   // Samples by resource name (datasets/{id}/samples/{id}); one that is missing is shown by its id
   // alone.
   std::map<std::string, v1::Sample> samples;
+  // Token sequences as text, by resource name: one piece a token.
+  std::map<std::string, std::vector<std::string>> pieces;
+  // By the resource names of query and training sample.
+  std::map<std::pair<std::string, std::string>, TokenHeat> heat;
   std::string query_dataset;      // datasets/{id}
   std::string candidate_dataset;  // datasets/{id}
   std::string image_column;       // of the picture; empty: the first column that is one

@@ -245,5 +245,76 @@ TEST(Report, SummaryAndProvenanceAreShown) {
   EXPECT_THAT(page, HasSubstr("<td>posteriors/p1</td>"));
 }
 
+// A query of three tokens and a training sequence of four, as their texts.
+ReportContent TextContent() {
+  ReportContent content;
+  content.posterior.set_name("posteriors/p");
+  content.query_dataset = "datasets/asked";
+  content.candidate_dataset = "datasets/corpus";
+  v1::QueryRanking& ranking = *content.answer.add_rankings();
+  ranking.set_sample_id("q");
+  *ranking.add_helpful() = Score("t", -0.5f, true, true);
+  content.pieces["datasets/asked/samples/q"] = {"<s>", " camel", " & needle"};
+  content.pieces["datasets/corpus/samples/t"] = {"<s>", " a", " rich", " man"};
+  return content;
+}
+
+TokenHeat Heat() {
+  TokenHeat heat;
+  heat.columns = 2;
+  heat.scores = {0.f, 0.001f, -0.04f, 0.02f, -0.01f, 0.f};
+  heat.standard_errors = std::vector<float>(6, 0.003f);
+  heat.completions = {0.001f, -0.02f, -0.01f};
+  heat.completion_errors = std::vector<float>(3, 0.005f);
+  return heat;
+}
+
+TEST(Report, SequencesAreShownAsText) {
+  const auto page = RenderReport(TextContent());
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(*page, HasSubstr("&lt;s&gt; camel &amp; needle</p>"));
+  EXPECT_THAT(*page, HasSubstr("&lt;s&gt; a rich man</p>"));
+  EXPECT_THAT(*page, Not(HasSubstr("no image")));
+  EXPECT_THAT(*page, Not(HasSubstr("token against token")));
+  EXPECT_THAT(*page, Not(HasSubstr("<script")));
+}
+
+TEST(Report, TokensAreTintedByTheirScoreWithTheWholeQuery) {
+  ReportContent content = TextContent();
+  content.heat[{"datasets/asked/samples/q", "datasets/corpus/samples/t"}] = Heat();
+  const auto page = RenderReport(content);
+  ASSERT_TRUE(page.ok()) << page.status();
+  // The first token has no loss, the strongest is tinted fully, and titles say the numbers.
+  EXPECT_THAT(*page, HasSubstr("<p class=\"passage\">&lt;s&gt;<span"));
+  EXPECT_THAT(*page, HasSubstr("<span class=\"t helps\" style=\"--s:1.00\" "
+                               "title=\"rich: −0.02 ± 0.005, helps\"> rich</span>"));
+  EXPECT_THAT(*page, HasSubstr("<span class=\"t hurts\" style=\"--s:0.05\""));
+}
+
+TEST(Report, TheMapShowsTokenAgainstTokenAndSaysTheStrongest) {
+  ReportContent content = TextContent();
+  content.heat[{"datasets/asked/samples/q", "datasets/corpus/samples/t"}] = Heat();
+  const auto page = RenderReport(content);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(*page, HasSubstr("strongest: rich × camel (−0.04 ± 0.003, helps); "
+                               "rich × &amp; needle (0.02 ± 0.003, hurts)"));
+  EXPECT_THAT(*page, HasSubstr("<td class=\"helps\" style=\"--s:1.00\" "
+                               "title=\"rich × camel: −0.04 ± 0.003, helps\"></td>"));
+  const std::string map = page->substr(page->find("<table class=\"cells\">"));
+  const std::string table = map.substr(0, map.find("</table>"));
+  size_t cells = 0;
+  for (size_t at = table.find("<td"); at != std::string::npos; at = table.find("<td", at + 1))
+    ++cells;
+  EXPECT_EQ(cells, 6u);
+}
+
+TEST(Report, WithACovarianceAPositiveScoreHelps) {
+  TokenHeat heat = Heat();
+  heat.positive_helps = true;
+  ReportContent content = TextContent();
+  content.heat[{"datasets/asked/samples/q", "datasets/corpus/samples/t"}] = heat;
+  EXPECT_THAT(*RenderReport(content), HasSubstr("<span class=\"t hurts\" style=\"--s:1.00\""));
+}
+
 }  // namespace
 }  // namespace bif::client

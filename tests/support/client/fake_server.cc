@@ -121,6 +121,8 @@ struct FakeServer::Impl {
     FAKE_STREAM(Attribute, v1::AttributeRequest, v1::AttributeResponse, attribute)
     FAKE_STREAM(ScoreMatrix, v1::ScoreMatrixRequest, v1::ScoreMatrixResponse, score_matrix)
     FAKE_STREAM(SelfInfluence, v1::SelfInfluenceRequest, v1::SelfInfluenceResponse, self_influence)
+    FAKE_STREAM(TokenInfluence, v1::TokenInfluenceRequest, v1::TokenInfluenceResponse,
+                token_influence)
     FAKE_STREAM(ExportTraces, v1::ExportTracesRequest, v1::ExportTracesResponse, export_traces)
   } attribution;
 

@@ -62,6 +62,7 @@ class FakeServer {
   Stream<v1::AttributeRequest, v1::AttributeResponse> attribute;
   Stream<v1::ScoreMatrixRequest, v1::ScoreMatrixResponse> score_matrix;
   Stream<v1::SelfInfluenceRequest, v1::SelfInfluenceResponse> self_influence;
+  Stream<v1::TokenInfluenceRequest, v1::TokenInfluenceResponse> token_influence;
   Stream<v1::ExportTracesRequest, v1::ExportTracesResponse> export_traces;
   Unary<google::longrunning::GetOperationRequest, google::longrunning::Operation> get_operation;
   Unary<google::longrunning::WaitOperationRequest, google::longrunning::Operation> wait_operation;
