@@ -13,12 +13,14 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 
-from local_daemon import LocalDaemon
 from measures import auroc, share_of
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from local_daemon import LocalDaemon  # noqa: E402
+from stopwatch import Stopwatch  # noqa: E402
+
 DEBIAN_DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
 
 # Why these: docs/decisions/demonstration_settings.md.
@@ -37,21 +39,6 @@ CLASSES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 MISREAD_QUERIES, CORRECT_QUERIES = 8, 4
 TOP_K = 20
 COLUMNS = ["image:uint8:28,28", "label:uint8"]
-
-
-class Stopwatch:
-    """Says what happens, and keeps how long it took."""
-
-    def __init__(self):
-        self.seconds = {}
-        self._start = time.monotonic()
-
-    def time(self, name, what, action):
-        print(f"[{time.monotonic() - self._start:6.1f} s] {what}", flush=True)
-        began = time.monotonic()
-        result = action()
-        self.seconds[name] = time.monotonic() - began
-        return result
 
 
 def import_images(daemon, dataset, images, labels, *flags):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/fashion_mnist"
-sys.path.insert(0, str(EXAMPLE))
+sys.path.insert(0, str(EXAMPLE.parent))
 from local_daemon import LocalDaemon  # noqa: E402
 
 # src/jobs/posteriors.h: at most so much is held of a segment's traces and draws; a segment's draws are a power of two.
