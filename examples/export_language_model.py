@@ -13,8 +13,9 @@ So those files are the checkpoint as they lie there, and so are those of every s
 fine-tuned versions. What is stored as bf16 or fp16 becomes fp32 when it is loaded.
 
     bifctl program create model.pt2 --loss next-token --target tokens --input tokens=tokens
-    bifctl checkpoint create --program PROGRAM --weights FOLDER     # with adapters: their folder, which then has links to the
-                                                                    # model's files beside its own, and an index of both
+    bifctl checkpoint create --program PROGRAM --weights FOLDER/model.safetensors
+
+With adapters the weights are ADAPTER/model.safetensors, which the recipe writes: the model's tensors and the adapters'.
 """
 
 import argparse
@@ -26,15 +27,13 @@ import zipfile
 
 import torch
 from lora import PREFIX as ADAPTER_PREFIX
-from lora import WEIGHTS as ADAPTER_WEIGHTS
 from lora import create_adapters, load_adapters
-from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AttentionInterface, AutoModelForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-INDEX = "model.safetensors.index.json"
+WEIGHTS = "model.safetensors"
 
 # As "sdpa", but nobody makes a mask for it: it is told that it is causal. Rows are padded on the right, so no more is
 # needed, and a mask of length x length would be slower.
@@ -52,25 +51,12 @@ def load_model(folder):
 
 
 def weight_files(folder):
-    index, file = folder / INDEX, folder / "model.safetensors"
+    index, file = folder / f"{WEIGHTS}.index.json", folder / WEIGHTS
     if index.exists():
         return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
     if not file.exists():
-        raise SystemExit(f"{folder} has no model.safetensors: load the model with transformers and save_pretrained() it")
+        raise SystemExit(f"{folder} has no {WEIGHTS}: load the model with transformers and save_pretrained() it")
     return [file]
-
-
-def join_weights(folder, adapter):
-    """Makes the folder of adapters hold all weights of the program: links to the model's files, and an index of everything."""
-    weight_map = {}
-    for file in [*weight_files(folder), adapter / ADAPTER_WEIGHTS]:
-        if file.parent != adapter:
-            link = adapter / file.name
-            link.unlink(missing_ok=True)
-            link.symlink_to(file.resolve())
-        with safe_open(file, framework="pt") as opened:
-            weight_map |= {name: file.name for name in opened.keys()}
-    (adapter / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1))
 
 
 def export_language_model(model, stored, path):
@@ -197,7 +183,7 @@ def main():
         create_adapters(model, args.new_adapter, args.targets, args.rank, alpha=2 * args.rank)
     if adapter := args.adapter or args.new_adapter:
         stored |= load_adapters(model, adapter)
-        join_weights(args.folder, adapter)
+        save_file(stored, adapter / WEIGHTS, {"format": "pt"})
     export_language_model(model, stored, args.out)
     print(f"{args.out}: {args.out.stat().st_size // 1024} KiB; up to {model.config.max_position_embeddings} tokens of a "
           f"vocabulary of {model.config.vocab_size}")

@@ -108,19 +108,20 @@ class Made(unittest.TestCase):
             lora.load_adapters(model, adapter)
             self.assertGreater((model(tokens).logits - plain).abs().max(), 0.1)
 
-    def test_the_adapters_folder_becomes_a_checkpoint_of_the_adapted_program(self):
-        model, stored = recipe.load_model(self.folder)
+    def test_with_adapters_the_weights_are_one_file_that_the_program_fits(self):
         with tempfile.TemporaryDirectory() as adapter:
             adapter = pathlib.Path(adapter)
-            lora.create_adapters(model, adapter, ["q_proj"], rank=2, alpha=4)
-            stored |= lora.load_adapters(model, adapter)
-            recipe.join_weights(self.folder, adapter)
-            held = {}
-            for file in recipe.weight_files(adapter):
-                held |= load_file(file)
-            self.assertEqual(held.keys(), stored.keys())
-            names = recipe.export_language_model(model, stored, adapter / "model.pt2")
-            self.assertEqual(set(names.values()), held.keys() | {"lm_head.weight"})  # tied, and not in the files
+            arguments = ["export", str(self.folder), "--out", str(adapter / "model.pt2"), "--new-adapter", str(adapter)]
+            with mock.patch.object(sys, "argv", arguments), mock.patch("builtins.print"):
+                recipe.main()
+            held, base = load_file(adapter / "model.safetensors"), load_file(self.folder / "model.safetensors")
+            self.assertEqual(held.keys() - base.keys(), load_file(adapter / lora.WEIGHTS).keys())
+            self.assertEqual(len(held) - len(base), 8)  # A and B of q_proj and v_proj in two layers
+            # With the file's own names, the recipe finds every parameter where it is.
+            model, _ = recipe.load_model(self.folder)
+            lora.load_adapters(model, adapter)
+            recipe.use_one_name_for_tied_weights(model)
+            self.assertEqual(set(recipe.stored_names(model, held).values()), held.keys())
 
     def test_adapters_that_are_more_than_lora_are_refused(self):
         model, _ = recipe.load_model(self.folder)
