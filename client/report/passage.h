@@ -3,6 +3,8 @@
 // under a tint also stands in its title. Pure.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
