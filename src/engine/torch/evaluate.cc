@@ -87,11 +87,13 @@ int64_t ValueCount(const TorchRows& rows, int64_t first, int64_t count,
   return values;
 }
 
-bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws) {
+bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t first, int64_t count,
+                  size_t draws) {
+  if (rows.tokens() != nullptr) return BatchesDrawsOfSequences(rows, first, count, draws);
   const bool convolves =
       std::any_of(layout.ranges.begin(), layout.ranges.end(),
                   [](const WeightRange& range) { return range.shape.size() > 2; });
-  return !convolves && rows <= kMostRowsToBatch && draws >= 2;
+  return !convolves && count <= kMostRowsToBatch && draws >= 2;
 }
 
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
@@ -100,7 +102,9 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
                            const ExecutionPlan& plan, bool batched, absl::Span<float> values) {
   const auto draws = static_cast<int64_t>(deltas.size());
   const int64_t values_a_draw = ValueCount(rows, first, count, observable);
-  const int64_t in_cache = std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
+  const int64_t in_cache = rows.tokens() != nullptr
+                               ? MostDrawsOfSequences(layout, model.program->info().classes)
+                               : std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
   const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
   const at::Tensor weights = at::empty({at_once, layout.row_elements}, model.anchor[0].options());
   for (int64_t d = 0; d < draws; d += at_once) {
@@ -109,8 +113,12 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
       layout.SetSum(model.anchor, deltas[static_cast<size_t>(d + i)], weights[i]);
     const absl::Span<float> out = values.subspan(static_cast<size_t>(d * values_a_draw));
     if (batched) {
-      BIF_RETURN_IF_ERROR(EvaluateBatched(model, layout, weights.narrow(0, 0, group),
-                                          rows.Slice(first, count), count, observable, out.data()));
+      const at::Tensor part = weights.narrow(0, 0, group);
+      BIF_RETURN_IF_ERROR(
+          rows.tokens() != nullptr
+              ? EvaluateSequencesAtDraws(model, layout, part, rows, first, count, observable, out)
+              : EvaluateBatched(model, layout, part, rows.Slice(first, count), count, observable,
+                                out.data()));
     } else {
       BIF_RETURN_IF_ERROR(EvaluateRows(model, layout.Parameters(model.anchor, weights[0]), rows,
                                        first, count, observable, plan, out));

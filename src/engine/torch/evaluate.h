@@ -46,8 +46,9 @@ int64_t ValueCount(const TorchRows& rows, int64_t first, int64_t count,
 // Whether several draws should share a call for so few rows. It depends on nothing but its
 // arguments, so a repeated evaluation rounds the same: at most 32 rows, at least two draws, and no
 // moving convolution kernel (batched over weights, a convolution becomes a grouped one, which is
-// slower than a loop).
-bool BatchesDraws(const WeightLayout& layout, int64_t rows, size_t draws);
+// slower than a loop). For sequences see BatchesDrawsOfSequences.
+bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t first, int64_t count,
+                  size_t draws);
 
 // The same rows at w* + deltas[d], for all d, one draw's values after the other. One by one, or
 // several draws in a call.

@@ -10,11 +10,17 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/engine/length_buckets.h"
+#include "src/engine/torch/attention_path.h"
 #include "src/engine/torch/mixed_precision.h"
 #include "src/engine/torch/token_losses.h"
+#include "src/engine/torch/vmap.h"
 
 namespace bif::engine {
 namespace {
+
+constexpr int64_t kMostTokensToBatch = 256;
+constexpr int64_t kBatchedFloats = 1
+                                   << 22;  // of weights, or of logits, in one call at several draws
 
 bool IsOneToken(ObservableKind kind) {
   return kind == ObservableKind::kTokenProbability || kind == ObservableKind::kLogit ||
@@ -97,31 +103,59 @@ class Evaluator {
     for (const uint32_t row : window) begins.push_back(begins.back() + ValuesOf(row));
     const auto length = [this](uint32_t row) { return rows_.token_losses(row); };
     for (const auto& call : CutByLength(window, length, /*most_rows=*/0, tokens)) {
-      BIF_RETURN_IF_ERROR(Call(call, [&](uint32_t row) {
+      const TokenTargets targets = Targets(call);
+      BIF_ASSIGN_OR_RETURN(const at::Tensor found, Run(call, targets));
+      const at::Tensor host = found.cpu().contiguous();
+      StoreCall(call, targets, host.const_data_ptr<float>(), [&](uint32_t row) {
         return values.subspan(begins[row - window[0]], ValuesOf(row));
-      }));
+      });
     }
     return begins.back();
   }
 
+  // The same for few rows, in one call at all draws of `vmap`, in which the parameters are wrapped.
+  absl::Status AtDraws(const Vmap& vmap, int64_t first, int64_t count,
+                       absl::Span<float> values) const {
+    std::vector<uint32_t> call(static_cast<size_t>(count));
+    std::iota(call.begin(), call.end(), static_cast<uint32_t>(first));
+    const TokenTargets targets = Targets(call);
+    BIF_ASSIGN_OR_RETURN(const at::Tensor found, Run(call, targets));
+    const at::Tensor host = vmap.Unwrap(found).cpu().contiguous();
+    for (int64_t draw = 0; draw < host.size(0); ++draw) {
+      StoreCall(call, targets, host[draw].const_data_ptr<float>(), [&](uint32_t row) {
+        const absl::Span<float> to = values.first(ValuesOf(row));
+        values.remove_prefix(to.size());
+        return to;
+      });
+    }
+    return absl::OkStatus();
+  }
+
  private:
-  // One forward call. values_of(row) is where a row's values go.
-  absl::Status Call(absl::Span<const uint32_t> call,
-                    absl::FunctionRef<absl::Span<float>(uint32_t)> values_of) const {
-    const TokenTargets targets = rows_.tokens()->Targets(call, SelectionOf(observable_));
+  TokenTargets Targets(absl::Span<const uint32_t> call) const {
+    return rows_.tokens()->Targets(call, SelectionOf(observable_));
+  }
+
+  // One forward call: [n], the observable's values of the targets.
+  absl::StatusOr<at::Tensor> Run(absl::Span<const uint32_t> call,
+                                 const TokenTargets& targets) const {
     BIF_ASSIGN_OR_RETURN(const LinearHead head, [&] {
       const MixedPrecision precision(compute_, model_.device);
       return model_.program->RunToHead(parameters_, rows_.Gather(call).inputs);
     }());
-    const at::Tensor found = TokenValues(head, targets, observable_, compute_).cpu().contiguous();
-    const float* begin = found.const_data_ptr<float>();
+    return TokenValues(head, targets, observable_, compute_);
+  }
+
+  // `found` has a value for each target; values_of(row), called in the order of the call, is where
+  // a row's go.
+  void StoreCall(absl::Span<const uint32_t> call, const TokenTargets& targets, const float* found,
+                 absl::FunctionRef<absl::Span<float>(uint32_t)> values_of) const {
+    int64_t begin = 0;
     for (size_t i = 0; i < call.size(); ++i) {
-      const float* end = found.const_data_ptr<float>() + targets.ends[i];
-      Store(call[i], absl::MakeConstSpan(begin, static_cast<size_t>(end - begin)),
-            values_of(call[i]));
-      begin = end;
+      const auto selected = static_cast<size_t>(targets.ends[i] - begin);
+      Store(call[i], absl::MakeConstSpan(found + begin, selected), values_of(call[i]));
+      begin = targets.ends[i];
     }
-    return absl::OkStatus();
   }
 
   // The values of a row's selected tokens, as the observable wants them.
@@ -190,6 +224,31 @@ absl::Status EvaluateSequences(const LoadedProgram& model, absl::Span<const at::
     values.remove_prefix(written);
   }
   return absl::OkStatus();
+}
+
+bool BatchesDrawsOfSequences(const TorchRows& rows, int64_t first, int64_t count, size_t draws) {
+  int64_t tokens = 0;
+  for (int64_t row = first; row < first + count; ++row) tokens += rows.token_losses(row);
+  return draws >= 2 && tokens <= kMostTokensToBatch;
+}
+
+int64_t MostDrawsOfSequences(const WeightLayout& layout, int64_t vocabulary) {
+  return std::max<int64_t>(
+      1, kBatchedFloats / std::max(layout.row_elements, kMostTokensToBatch * vocabulary));
+}
+
+absl::Status EvaluateSequencesAtDraws(const LoadedProgram& model, const WeightLayout& layout,
+                                      const at::Tensor& rows_of_weights, const TorchRows& rows,
+                                      int64_t first, int64_t count, const Observable& observable,
+                                      absl::Span<float> values) {
+  // The fused kernel has no batching rule, and would run draw by draw.
+  const AttentionPath attention(/*plain=*/true);
+  const Vmap vmap(rows_of_weights.size(0));
+  std::vector<at::Tensor> parameters(model.anchor);
+  for (const WeightRange& range : layout.ranges)
+    parameters[range.parameter] = vmap.Wrap(layout.View(rows_of_weights, range));
+  return Evaluator(model, parameters, rows, observable, ComputeType::kFp32)
+      .AtDraws(vmap, first, count, values);
 }
 
 }  // namespace bif::engine

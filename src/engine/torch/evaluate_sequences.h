@@ -27,4 +27,18 @@ absl::Status EvaluateSequences(const LoadedProgram& model, absl::Span<const at::
                                const Observable& observable, const ExecutionPlan& plan,
                                absl::Span<float> values);
 
+// Whether several draws should share a call for these rows: only where so few tokens are computed
+// that the calls of operators cost more than the arithmetic.
+bool BatchesDrawsOfSequences(const TorchRows& rows, int64_t first, int64_t count, size_t draws);
+
+// How many draws such a call should hold at most.
+int64_t MostDrawsOfSequences(const WeightLayout& layout, int64_t vocabulary);
+
+// EvaluateSequences at several draws in one call: rows_of_weights is [draws, row_elements], and
+// `values` has one draw's after the other.
+absl::Status EvaluateSequencesAtDraws(const LoadedProgram& model, const WeightLayout& layout,
+                                      const at::Tensor& rows_of_weights, const TorchRows& rows,
+                                      int64_t first, int64_t count, const Observable& observable,
+                                      absl::Span<float> values);
+
 }  // namespace bif::engine

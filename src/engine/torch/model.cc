@@ -91,8 +91,8 @@ class TorchModel final : public Model {
         return EvaluateDraws(loaded_, layout, deltas, Own(rows), first_row, row_count, observable,
                              plan, batched, values);
       };
-      if (tokens == nullptr && plan.compute == ComputeType::kFp32 && batching_works_ &&
-          BatchesDraws(layout, row_count, deltas.size())) {
+      if (plan.compute == ComputeType::kFp32 && batching_works_ &&
+          BatchesDraws(layout, Own(rows), first_row, row_count, deltas.size())) {
         if (CatchTorch("a batched call", [&] { return evaluate(true); }).ok())
           return absl::OkStatus();
         batching_works_ = false;  // an operator without a batching rule: the same every time

@@ -163,6 +163,24 @@ TEST_F(SmallMlp, ImpossibleRequestsAreRefused) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(SmallMlp, MixedPrecisionIsCoarserOrThePlanSaysWhyNot) {
+  SamplerSettings settings;
+  settings.step_size = 1e-3;
+  settings.nbeta = 1;
+  settings.batch_size = 4;
+  settings.compute = ComputeType::kBf16;
+  const ExecutionPlan plan = ValueOrDie(model_->Tune(settings, moving_, *rows_));
+  EXPECT_EQ(plan.compute == ComputeType::kBf16, plan.compute_reason.empty());
+  if (plan.compute != ComputeType::kBf16) return;
+  const absl::Span<const float> anchor;
+  std::vector<float> values(8);
+  ASSERT_TRUE(
+      model_->Observe(moving_, {anchor}, *rows_, 0, 8, {}, plan, absl::MakeSpan(values)).ok());
+  const auto want = golden_["losses"].get<std::vector<float>>();
+  ExpectNear(values, want, 0.03f);
+  EXPECT_NE(values, Observed({}, {{}}, 0, 8));
+}
+
 TEST(OwnLosses, AreTakenAsTheyAreAndThereAreNoLogits) {
   const auto model = LoadTestModel("own_losses", "features", LossKind::kProgramLosses);
   SampleBatch batch;
