@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "src/base/half.h"
+
 namespace bif::storage {
 namespace {
 
@@ -74,6 +76,22 @@ void JoinPlanes(const std::array<const char*, 4>& planes, size_t count, float* v
     return join_sixteen(count - 16);  // overlaps what is done: rows of 24 or 40 have no slow rest
   for (; i < count; ++i) {
     for (size_t p = 0; p < 4; ++p) bytes[4 * i + p] = planes[p][i];
+  }
+}
+
+void SplitHalves(const float* values, size_t count, const std::array<char*, 2>& planes) {
+  for (size_t i = 0; i < count; ++i) {
+    const uint16_t half = FloatToHalf(values[i]);
+    planes[0][i] = static_cast<char>(half & 0xff);
+    planes[1][i] = static_cast<char>(half >> 8);
+  }
+}
+
+void JoinHalves(const std::array<const char*, 2>& planes, size_t count, float* values) {
+  for (size_t i = 0; i < count; ++i) {
+    const auto low = static_cast<uint8_t>(planes[0][i]);
+    const auto high = static_cast<uint8_t>(planes[1][i]);
+    values[i] = HalfToFloat(static_cast<uint16_t>(low | high << 8));
   }
 }
 

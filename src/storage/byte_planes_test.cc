@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "src/base/half.h"
+
 namespace bif::storage {
 namespace {
 
@@ -48,6 +50,25 @@ TEST(BytePlanes, JoiningGivesTheSameBitsBackAndTouchesNothingElse) {
     ASSERT_EQ(std::memcmp(joined.data() + 1, values.data(), count * sizeof(float)), 0) << count;
     ASSERT_EQ(joined.front(), 7.0f) << count;
     ASSERT_EQ(joined.back(), 7.0f) << count;
+  }
+}
+
+TEST(BytePlanes, HalvesHaveTwoPlanesAndComeBackRounded) {
+  for (size_t count = 0; count < 40; ++count) {
+    const std::vector<float> values = Values(count);
+    std::vector<char> planes(2 * count);
+    SplitHalves(values.data(), count, {planes.data(), planes.data() + count});
+    std::vector<float> joined(count + 2, 7.0f);
+    JoinHalves({planes.data(), planes.data() + count}, count, joined.data() + 1);
+    for (size_t i = 0; i < count; ++i) {
+      const uint16_t half = FloatToHalf(values[i]);
+      ASSERT_EQ(static_cast<uint8_t>(planes[i]), half & 0xff);
+      ASSERT_EQ(static_cast<uint8_t>(planes[count + i]), half >> 8);
+      const float expected = HalfToFloat(half);
+      ASSERT_EQ(std::memcmp(&joined[1 + i], &expected, sizeof(float)), 0);
+    }
+    ASSERT_EQ(joined.front(), 7.0f);
+    ASSERT_EQ(joined.back(), 7.0f);
   }
 }
 

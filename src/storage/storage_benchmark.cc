@@ -160,7 +160,7 @@ void BenchmarkCodec() {
   const TileShape shape = {kTileSlots, kTileDraws};
   const double encode = Seconds([&] {
     for (uint32_t slot = 0; slot + kTileSlots <= kSlots; slot += kTileSlots) {
-      tiles.push_back(EncodeTile(key, shape, values.data() + slot, kSlots));
+      tiles.push_back(EncodeTile(key, shape, TraceType::kFloat32, values.data() + slot, kSlots));
       stored += tiles.back().size();
     }
   });

@@ -29,6 +29,13 @@ struct TraceArray {
   uint32_t dataset = 0;    // number
 };
 
+// How a value is kept. Reading gives floats either way. The numbers are those of
+// bif.v1.TokenTraceType.
+enum class TraceType : uint8_t {
+  kFloat32 = 1,
+  kFloat16 = 2,  // rounded as src/base/half.h says
+};
+
 class TraceStore {
  public:
   virtual ~TraceStore() = default;
@@ -39,7 +46,11 @@ class TraceStore {
   // that overlaps this range can only be what a crash left of an uncommitted write: it is removed.
   virtual absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot,
                              uint32_t slots, uint32_t first_draw, uint32_t draws,
-                             absl::Span<const float> values) = 0;
+                             absl::Span<const float> values, TraceType type) = 0;
+  absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
+                     uint32_t first_draw, uint32_t draws, absl::Span<const float> values) {
+    return Write(array, chain, first_slot, slots, first_draw, draws, values, TraceType::kFloat32);
+  }
 
   // values[(slot - first_slot) * row_stride + column + draw] for slots [first_slot, first_slot +
   // slots) and draws [0, draws) of one chain: rows ready for a matrix product. Every cell must be

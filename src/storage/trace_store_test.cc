@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/half.h"
 #include "tests/support/test_directory.h"
 
 namespace bif::storage {
@@ -76,6 +78,18 @@ std::vector<float> Noise(size_t count) {
   return values;
 }
 
+// Numbers as losses of tokens are, which compress a little.
+std::vector<float> LogNormal(size_t count) {
+  std::mt19937 random(6);
+  std::vector<float> values(count);
+  for (float& value : values) {
+    float sum = -6;  // of twelve uniform numbers: nearly normal
+    for (int i = 0; i < 12; ++i) sum += static_cast<float>(random() >> 8) * 0x1p-24f;
+    value = std::exp(sum);
+  }
+  return values;
+}
+
 TEST(TraceStore, GivesRowsOfWhatWasWrittenAsColumns) {
   TestDirectory directory;
   for (const uint32_t chain : {0u, 1u}) {
@@ -89,6 +103,29 @@ TEST(TraceStore, GivesRowsOfWhatWasWrittenAsColumns) {
     ExpectTraces(directory.store(), chain, 599, 1, 65);
     ExpectTraces(directory.store(), chain, 300, 100, 1);
   }
+}
+
+TEST(TraceStore, HalvesComeBackRoundedAndTakeHalfTheSpace) {
+  TestDirectory directory;
+  CommitPosterior(directory.store());
+  const std::vector<float> noise = LogNormal(20'000 * 60);
+  TraceStore& traces = directory.store().traces();
+  int64_t bytes[2];
+  for (const TraceType type : {TraceType::kFloat32, TraceType::kFloat16}) {
+    const int64_t before = directory.DiskBytes("db");
+    const TraceArray array = {kArray.posterior, static_cast<uint32_t>(type), 2};
+    Must(traces.Write(array, 0, 0, 20'000, 0, 60, noise, type));
+    bytes[type == TraceType::kFloat16] = directory.DiskBytes("db") - before;
+    std::vector<float> rows(noise.size());
+    Must(traces.Read(array, 0, 0, 20'000, 60, 60, 0, absl::MakeSpan(rows)));
+    for (size_t d = 0; d < 60; d += 7) {
+      for (size_t s = 0; s < 20'000; s += 11) {
+        const float value = noise[d * 20'000 + s];
+        ASSERT_EQ(rows[s * 60 + d], type == TraceType::kFloat16 ? RoundToHalf(value) : value);
+      }
+    }
+  }
+  EXPECT_LT(bytes[1], 0.55 * static_cast<double>(bytes[0]));
 }
 
 TEST(TraceStore, SingleSlotsOfQueriesShareABlock) {

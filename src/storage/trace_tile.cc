@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/digest.h"
 #include "src/base/status.h"
-#include "src/base/tensor.h"
 #include "src/storage/big_endian.h"
 #include "src/storage/byte_planes.h"
 
@@ -19,6 +18,8 @@ namespace {
 constexpr uint32_t kMagic = 0x454c4954;  // "TILE"
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kCodecPlanes = 1;
+constexpr uint8_t kDtypeFloat32 = 4;
+constexpr uint8_t kDtypeFloat16 = 6;
 constexpr int kZstdLevel = 1;
 
 struct Header {
@@ -29,7 +30,7 @@ struct Header {
   uint8_t reserved;
   uint16_t slots;
   uint16_t draws;
-  uint32_t plane_bytes[4];  // as stored; slots * draws: not compressed
+  uint32_t plane_bytes[4];  // as stored; slots * draws: not compressed. float16: two, then 0
   uint32_t reserved2;
   uint64_t checksum;  // last: covers what stands before it, the key, and the payload
 };
@@ -53,7 +54,7 @@ absl::StatusOr<Header> ReadHeader(const TileKey& key, std::string_view value) {
   std::memcpy(&header, value.data(), sizeof(header));
   if (header.magic != kMagic) return Damaged(key, "wrong magic number");
   if (header.version != kVersion || header.codec != kCodecPlanes ||
-      header.dtype != static_cast<uint8_t>(DType::kFloat32)) {
+      (header.dtype != kDtypeFloat32 && header.dtype != kDtypeFloat16)) {
     return Damaged(key, absl::StrCat("unknown version ", header.version, ", codec ", header.codec,
                                      " or dtype ", header.dtype));
   }
@@ -63,6 +64,8 @@ absl::StatusOr<Header> ReadHeader(const TileKey& key, std::string_view value) {
   }
   return header;
 }
+
+size_t PlanesOf(TraceType type) { return type == TraceType::kFloat16 ? 2 : 4; }
 
 // One compressor and one decompressor a thread: making one costs more than a tile.
 ZSTD_CCtx* Compressor() {
@@ -134,26 +137,30 @@ std::string TileKey::ToString() const {
                       array.dataset, " chain ", chain, " slot ", first_slot, " draw ", first_draw);
 }
 
-std::string EncodeTile(const TileKey& key, TileShape shape, const float* values,
+std::string EncodeTile(const TileKey& key, TileShape shape, TraceType type, const float* values,
                        size_t draw_stride) {
   const size_t elements = size_t{shape.slots} * shape.draws;
   static thread_local std::vector<float> rows(kMaxTileElements);
   static thread_local std::vector<char> planes(4 * kMaxTileElements);
   TransposeToRows(values, draw_stride, shape.slots, shape.draws, rows.data());
-  SplitPlanes(rows.data(), elements,
-              {planes.data(), planes.data() + elements, planes.data() + 2 * elements,
-               planes.data() + 3 * elements});
+  if (type == TraceType::kFloat16) {
+    SplitHalves(rows.data(), elements, {planes.data(), planes.data() + elements});
+  } else {
+    SplitPlanes(rows.data(), elements,
+                {planes.data(), planes.data() + elements, planes.data() + 2 * elements,
+                 planes.data() + 3 * elements});
+  }
 
   Header header = {};
   header.magic = kMagic;
   header.version = kVersion;
   header.codec = kCodecPlanes;
-  header.dtype = static_cast<uint8_t>(DType::kFloat32);
+  header.dtype = type == TraceType::kFloat16 ? kDtypeFloat16 : kDtypeFloat32;
   header.slots = shape.slots;
   header.draws = shape.draws;
   std::string value(sizeof(header), '\0');
-  value.reserve(sizeof(header) + 4 * elements);
-  for (size_t p = 0; p < 4; ++p) {
+  value.reserve(sizeof(header) + PlanesOf(type) * elements);
+  for (size_t p = 0; p < PlanesOf(type); ++p) {
     header.plane_bytes[p] = AppendPlane({planes.data() + p * elements, elements}, value);
   }
   header.checksum = TileChecksum(key, header, std::string_view(value).substr(sizeof(header)));
@@ -171,8 +178,9 @@ absl::Status TileReader::Open(const TileKey& key, std::string_view value) {
   std::string_view payload = value.substr(sizeof(header));
   if (header.checksum != TileChecksum(key, header, payload)) return Damaged(key, "wrong checksum");
   shape_ = {header.slots, header.draws};
+  type_ = header.dtype == kDtypeFloat16 ? TraceType::kFloat16 : TraceType::kFloat32;
   const size_t elements = size_t{header.slots} * header.draws;
-  for (size_t p = 0; p < 4; ++p) {
+  for (size_t p = 0; p < PlanesOf(type_); ++p) {
     const size_t stored = header.plane_bytes[p];
     if (stored > payload.size()) return Damaged(key, "a plane is cut off");
     planes_[p] = payload.data();
@@ -191,7 +199,11 @@ absl::Status TileReader::Open(const TileKey& key, std::string_view value) {
 
 void TileReader::CopyRow(uint32_t slot, uint32_t first_draw, uint32_t draws, float* row) const {
   const size_t at = size_t{slot} * shape_.draws + first_draw;
-  JoinPlanes({planes_[0] + at, planes_[1] + at, planes_[2] + at, planes_[3] + at}, draws, row);
+  if (type_ == TraceType::kFloat16) {
+    JoinHalves({planes_[0] + at, planes_[1] + at}, draws, row);
+  } else {
+    JoinPlanes({planes_[0] + at, planes_[1] + at, planes_[2] + at, planes_[3] + at}, draws, row);
+  }
 }
 
 }  // namespace bif::storage

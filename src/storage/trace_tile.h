@@ -1,10 +1,11 @@
 // A tile of traces as bytes: the value of one key of the column family `traces`. Pure functions,
 // thread-safe.
 //
-// Within a tile, values lie slot-major (element = slot * draws + draw) in four byte planes: plane p
-// holds byte p of every element. Signs, exponents and high mantissa bits lie in planes 3 and 2 and
-// compress (zstd-1); the rest is noise and is stored as it is, so that reading spends no time on
-// it. docs/storage_format.md has the layout and the figures.
+// Within a tile, values lie slot-major (element = slot * draws + draw) in byte planes: plane p
+// holds byte p of every element, of a float (four planes) or of a half (two). Signs, exponents and
+// high mantissa bits lie in the last planes and compress (zstd-1); the rest is noise and is stored
+// as it is, so that reading spends no time on it. docs/storage_format.md has the layout and the
+// figures.
 #pragma once
 
 #include <array>
@@ -44,7 +45,7 @@ struct TileShape {
 
 // values[draw * draw_stride + slot] for shape.draws draws of shape.slots slots, as a stored value.
 // At most 256 x 64.
-std::string EncodeTile(const TileKey& key, TileShape shape, const float* values,
+std::string EncodeTile(const TileKey& key, TileShape shape, TraceType type, const float* values,
                        size_t draw_stride);
 
 // Only the shape, unverified but within bounds: to tell which cells a tile covers without decoding
@@ -63,8 +64,9 @@ class TileReader {
 
  private:
   TileShape shape_;
-  std::array<const char*, 4> planes_ = {};
-  std::array<std::string, 4> unpacked_;  // planes that were compressed
+  TraceType type_ = TraceType::kFloat32;
+  std::array<const char*, 4> planes_ = {};  // two of them with kFloat16
+  std::array<std::string, 4> unpacked_;     // planes that were compressed
 };
 
 }  // namespace bif::storage

@@ -17,7 +17,18 @@ namespace bif::storage {
 
 struct RocksTraceStore::Rectangle {
   uint32_t first_slot, end_slot, first_draw, end_draw;
-  size_t draw_stride() const { return end_slot - first_slot; }
+  const float* values;  // [draw][slot]
+  TraceType type;
+
+  // The part from the key's slot and draw on, as a tile.
+  std::string Encode(const TileKey& key, uint32_t slot_end, uint32_t draw_end) const {
+    const size_t stride = end_slot - first_slot;
+    const TileShape shape = {static_cast<uint16_t>(slot_end - key.first_slot),
+                             static_cast<uint16_t>(draw_end - key.first_draw)};
+    return EncodeTile(
+        key, shape, type,
+        values + (key.first_draw - first_draw) * stride + (key.first_slot - first_slot), stride);
+  }
 };
 
 namespace {
@@ -52,10 +63,6 @@ absl::Status ForEachTile(uint32_t first_slot, uint32_t end_slot, uint32_t first_
     }
   }
   return absl::OkStatus();
-}
-
-TileShape ShapeOf(uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
-  return {static_cast<uint16_t>(slot_end - slot), static_cast<uint16_t>(draw_end - draw)};
 }
 
 // Which cells of a read have been filled: 64 draws a word, since no tile crosses a multiple of
@@ -99,21 +106,21 @@ class Coverage {
 
 absl::Status RocksTraceStore::Write(const TraceArray& array, uint32_t chain, uint32_t first_slot,
                                     uint32_t slots, uint32_t first_draw, uint32_t draws,
-                                    absl::Span<const float> values) {
+                                    absl::Span<const float> values, TraceType type) {
   BIF_RETURN_IF_ERROR(CheckRange(chain, first_slot, slots, first_draw, draws));
   if (values.size() != size_t{slots} * draws) {
     return absl::InvalidArgumentError(absl::StrCat("traces of ", slots, " slots x ", draws,
                                                    " draws given as ", values.size(), " values"));
   }
   if (values.empty()) return absl::OkStatus();
-  const Rectangle written = {first_slot, first_slot + slots, first_draw, first_draw + draws};
+  const Rectangle written = {first_slot,         first_slot + slots, first_draw,
+                             first_draw + draws, values.data(),      type};
   const auto short_chain = static_cast<uint16_t>(chain);
   BIF_RETURN_IF_ERROR(RemoveOverlaps(array, short_chain, written));
   // Both ways are durable no later than the catalog commit that follows: a batch goes to the log
   // that this commit syncs (Database::Write), a table file is synced before it is added.
-  return values.size() * sizeof(float) < kMaxBatchBytes
-             ? WriteBatched(array, short_chain, written, values.data())
-             : WriteTable(array, short_chain, written, values.data());
+  return values.size() * sizeof(float) < kMaxBatchBytes ? WriteBatched(array, short_chain, written)
+                                                        : WriteTable(array, short_chain, written);
 }
 
 absl::Status RocksTraceStore::RemoveOverlaps(const TraceArray& array, uint16_t chain,
@@ -165,39 +172,32 @@ absl::Status RocksTraceStore::RemoveOverlaps(const TraceArray& array, uint16_t c
 }
 
 absl::Status RocksTraceStore::WriteBatched(const TraceArray& array, uint16_t chain,
-                                           const Rectangle& written, const float* values) {
+                                           const Rectangle& written) {
   rocksdb::WriteBatch batch;
   BIF_RETURN_IF_ERROR(ForEachTile(
       written.first_slot, written.end_slot, written.first_draw, written.end_draw,
       [&](uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
         const TileKey key = {array, chain, slot, draw};
-        const float* first = values + (draw - written.first_draw) * written.draw_stride() +
-                             (slot - written.first_slot);
-        return FromRocks(batch.Put(database_.traces(), key.Encode(),
-                                   EncodeTile(key, ShapeOf(slot, slot_end, draw, draw_end), first,
-                                              written.draw_stride())),
-                         "cannot collect tiles");
+        return FromRocks(
+            batch.Put(database_.traces(), key.Encode(), written.Encode(key, slot_end, draw_end)),
+            "cannot collect tiles");
       }));
   return database_.Write(batch, /*sync=*/false, "cannot write traces");
 }
 
 absl::Status RocksTraceStore::WriteTable(const TraceArray& array, uint16_t chain,
-                                         const Rectangle& written, const float* values) {
+                                         const Rectangle& written) {
   const std::string path = database_.NewTemporaryPath();
   const std::unique_ptr<rocksdb::SstFileWriter> table = database_.NewTableFile(database_.traces());
   absl::Status status = FromRocks(table->Open(path), "cannot make a table file for traces");
   if (status.ok()) {
-    status = ForEachTile(
-        written.first_slot, written.end_slot, written.first_draw, written.end_draw,
-        [&](uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
-          const TileKey key = {array, chain, slot, draw};
-          const float* first = values + (draw - written.first_draw) * written.draw_stride() +
-                               (slot - written.first_slot);
-          return FromRocks(
-              table->Put(key.Encode(), EncodeTile(key, ShapeOf(slot, slot_end, draw, draw_end),
-                                                  first, written.draw_stride())),
-              "cannot write traces");
-        });
+    status = ForEachTile(written.first_slot, written.end_slot, written.first_draw, written.end_draw,
+                         [&](uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
+                           const TileKey key = {array, chain, slot, draw};
+                           return FromRocks(
+                               table->Put(key.Encode(), written.Encode(key, slot_end, draw_end)),
+                               "cannot write traces");
+                         });
   }
   if (status.ok()) status = FromRocks(table->Finish(), "cannot finish a table file of traces");
   if (status.ok()) return database_.Ingest(database_.traces(), path);

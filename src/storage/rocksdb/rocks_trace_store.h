@@ -13,8 +13,10 @@ class RocksTraceStore : public TraceStore {
  public:
   explicit RocksTraceStore(Database& database) : database_(database) {}
 
+  using TraceStore::Write;
   absl::Status Write(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
-                     uint32_t first_draw, uint32_t draws, absl::Span<const float> values) override;
+                     uint32_t first_draw, uint32_t draws, absl::Span<const float> values,
+                     TraceType type) override;
   absl::Status Read(const TraceArray& array, uint32_t chain, uint32_t first_slot, uint32_t slots,
                     uint32_t draws, int64_t row_stride, int64_t column,
                     absl::Span<float> values) override;
@@ -26,10 +28,8 @@ class RocksTraceStore : public TraceStore {
  private:
   struct Rectangle;
   absl::Status RemoveOverlaps(const TraceArray& array, uint16_t chain, const Rectangle& written);
-  absl::Status WriteBatched(const TraceArray& array, uint16_t chain, const Rectangle& written,
-                            const float* values);
-  absl::Status WriteTable(const TraceArray& array, uint16_t chain, const Rectangle& written,
-                          const float* values);
+  absl::Status WriteBatched(const TraceArray& array, uint16_t chain, const Rectangle& written);
+  absl::Status WriteTable(const TraceArray& array, uint16_t chain, const Rectangle& written);
 
   Database& database_;
 };
