@@ -1,9 +1,11 @@
 #include "src/jobs/trace_index.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/trace_arrays.h"
 
 namespace bif::jobs {
 namespace {
@@ -20,33 +22,57 @@ uint32_t ReadBigEndianU32(const std::string& bytes, size_t at) {
 }  // namespace
 
 void TraceIndex::Rows::Set(const TracedRow& row) {
-  if (row.slot >= ordinals.size()) {
-    ordinals.resize(row.slot + 1);
-    draws.resize(row.slot + 1);
+  const auto [known, is_new] = position_of.try_emplace(row.ordinal, rows.size());
+  if (is_new) {
+    rows.push_back(row);
+  } else {
+    rows[known->second] = row;
   }
-  ordinals[row.slot] = row.ordinal;
-  draws[row.slot] = row.draws;
-  slot_of[row.ordinal] = row.slot;
 }
 
 absl::Status TraceIndex::Reload(storage::Catalog& catalog, uint32_t draws) {
-  BIF_ASSIGN_OR_RETURN(const auto records, catalog.Scan<storage::pb::TraceExtent>(
-                                               storage::TraceExtentPrefix(posterior_number_)));
   absl::flat_hash_map<RowsKey, Rows> rows;
-  for (const auto& [suffix, extent] : records) {
-    if (suffix.size() != kSuffixBytes ||
-        (extent.ordinals_size() != 0 &&
-         static_cast<uint32_t>(extent.ordinals_size()) != extent.slots())) {
-      return absl::DataLossError(absl::StrCat("an extent of traces of posterior number ",
-                                              posterior_number_, " cannot be read"));
-    }
+  const auto unreadable = [this] {
+    return absl::DataLossError(absl::StrCat("an extent of traces of posterior number ",
+                                            posterior_number_, " cannot be read"));
+  };
+  // False if it speaks of slots or samples that another one has.
+  const auto add = [&rows](const std::string& suffix, const std::vector<TracedRow>& extent) {
     Rows& known = rows[{ReadBigEndianU32(suffix, 0), ReadBigEndianU32(suffix, 4)}];
-    known.extents.push_back({extent.first_slot(), extent.slots()});
+    if (!extent.empty() && extent[0].slot < known.end_slot()) return false;
+    known.extents.push_back({known.rows.size(), extent.size()});
+    for (const TracedRow& row : extent) known.Set(row);
+    return known.rows.size() == known.extents.back().first + extent.size();
+  };
+  BIF_ASSIGN_OR_RETURN(const auto extents, catalog.Scan<storage::pb::TraceExtent>(
+                                               storage::TraceExtentPrefix(posterior_number_)));
+  std::vector<TracedRow> read;
+  for (const auto& [suffix, extent] : extents) {
+    const bool numbered = extent.ordinals_size() == 0;
+    if (suffix.size() != kSuffixBytes ||
+        (!numbered && static_cast<uint32_t>(extent.ordinals_size()) != extent.slots())) {
+      return unreadable();
+    }
+    read.clear();
     for (uint32_t i = 0; i < extent.slots(); ++i) {
       const uint32_t slot = extent.first_slot() + i;
-      known.Set({slot, extent.ordinals_size() == 0 ? slot : extent.ordinals(static_cast<int>(i)),
-                 extent.draws()});
+      read.push_back(
+          {slot, numbered ? slot : extent.ordinals(static_cast<int>(i)), extent.draws()});
     }
+    if (!add(suffix, read)) return unreadable();
+  }
+  BIF_ASSIGN_OR_RETURN(const auto tokens, catalog.Scan<storage::pb::TokenExtent>(
+                                              storage::TokenExtentPrefix(posterior_number_)));
+  for (const auto& [suffix, extent] : tokens) {
+    if (suffix.size() != kSuffixBytes || extent.ordinals_size() != extent.tokens_size())
+      return unreadable();
+    read.clear();
+    uint32_t slot = extent.first_slot();
+    for (int i = 0; i < extent.ordinals_size(); ++i) {
+      read.push_back({slot, extent.ordinals(i), extent.draws(), extent.tokens(i)});
+      slot += extent.tokens(i);
+    }
+    if (!add(suffix, read)) return unreadable();
   }
   absl::MutexLock lock(&mutex_);
   ++changes_;
@@ -75,10 +101,8 @@ std::vector<TracedRow> TraceIndex::Find(uint32_t array, uint32_t dataset,
   for (uint32_t ordinal : ordinals) {
     TracedRow row{0, ordinal, 0};
     if (rows != nullptr) {
-      if (const auto slot = rows->slot_of.find(ordinal); slot != rows->slot_of.end()) {
-        row.slot = slot->second;
-        row.draws = rows->draws[row.slot];
-      }
+      const auto known = rows->position_of.find(ordinal);
+      if (known != rows->position_of.end()) row = rows->rows[known->second];
     }
     found.push_back(row);
   }
@@ -91,11 +115,9 @@ std::vector<TracedRow> TraceIndex::RowsCovering(uint32_t array, uint32_t dataset
   const Rows* rows = FindRows(array, dataset);
   std::vector<TracedRow> covering;
   if (rows == nullptr) return covering;
-  covering.reserve(rows->ordinals.size());
-  for (uint32_t slot = 0; slot < rows->ordinals.size(); ++slot) {
-    if (rows->draws[slot] >= draws)
-      covering.push_back({slot, rows->ordinals[slot], rows->draws[slot]});
-  }
+  covering.reserve(rows->rows.size());
+  std::copy_if(rows->rows.begin(), rows->rows.end(), std::back_inserter(covering),
+               [draws](const TracedRow& row) { return row.draws >= draws; });
   return covering;
 }
 
@@ -105,17 +127,15 @@ std::vector<SlotRun> TraceIndex::RunsCovering(uint32_t array, uint32_t dataset, 
   const Rows* rows = FindRows(array, dataset);
   std::vector<SlotRun> runs;
   if (rows == nullptr) return runs;
-  const uint32_t end =
-      std::min<uint32_t>(first_slot + slots, static_cast<uint32_t>(rows->draws.size()));
-  bool open = false;
-  for (uint32_t slot = first_slot; slot < end; ++slot) {
-    if (rows->draws[slot] < draws) {
-      open = false;
-    } else if (open) {
+  auto row =
+      std::lower_bound(rows->rows.begin(), rows->rows.end(), first_slot,
+                       [](const TracedRow& known, uint32_t slot) { return known.slot < slot; });
+  for (; row != rows->rows.end() && row->slot < first_slot + slots; ++row) {
+    if (row->draws < draws) continue;
+    if (!runs.empty() && runs.back().first_slot + runs.back().slots == row->slot) {
       ++runs.back().slots;
     } else {
-      runs.push_back({slot, 1});
-      open = true;
+      runs.push_back({row->slot, 1});
     }
   }
   return runs;
@@ -124,7 +144,7 @@ std::vector<SlotRun> TraceIndex::RunsCovering(uint32_t array, uint32_t dataset, 
 uint32_t TraceIndex::next_slot(uint32_t array, uint32_t dataset) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Rows* rows = FindRows(array, dataset);
-  return rows == nullptr ? 0 : static_cast<uint32_t>(rows->ordinals.size());
+  return rows == nullptr ? 0 : rows->end_slot();
 }
 
 uint64_t TraceIndex::version(uint32_t array, uint32_t dataset) const {
@@ -134,33 +154,62 @@ uint64_t TraceIndex::version(uint32_t array, uint32_t dataset) const {
 }
 
 TraceIndex::Rows::Cut TraceIndex::Rows::Update(absl::Span<const TracedRow> changed) {
-  const uint32_t known_slots = static_cast<uint32_t>(ordinals.size());
+  const size_t known_rows = rows.size();
   for (const TracedRow& row : changed) Set(row);
   Cut result;
-  std::vector<SlotRun> kept;
-  const auto cut = [&](uint32_t first, uint32_t end) {
+  std::vector<Extent> kept;
+  const auto cut = [&](size_t first, size_t end) {
     while (first < end) {
-      uint32_t slot = first;
-      while (slot < end && draws[slot] == draws[first]) ++slot;
-      result.added.push_back({first, slot - first});
+      size_t next = first;
+      while (next < end && rows[next].draws == rows[first].draws) ++next;
+      result.added.push_back({first, next - first});
       kept.push_back(result.added.back());
-      first = slot;
+      first = next;
     }
   };
-  for (const SlotRun& extent : extents) {
-    const uint32_t end = extent.first_slot + extent.slots;
+  for (const Extent& extent : extents) {
+    const size_t end = extent.first + extent.rows;
     if (std::any_of(changed.begin(), changed.end(), [&](const TracedRow& row) {
-          return row.slot >= extent.first_slot && row.slot < end;
+          const size_t position = position_of[row.ordinal];
+          return position >= extent.first && position < end;
         })) {
       result.removed.push_back(extent);
-      cut(extent.first_slot, end);
+      cut(extent.first, end);
     } else {
       kept.push_back(extent);
     }
   }
-  cut(known_slots, static_cast<uint32_t>(ordinals.size()));
+  cut(known_rows, rows.size());
   extents = std::move(kept);
   return result;
+}
+
+storage::RecordKey TraceIndex::KeyOf(uint32_t array, uint32_t dataset,
+                                     const TracedRow& first) const {
+  return array == kTokenLossArray
+             ? storage::TokenExtentKey(posterior_number_, array, dataset, first.slot)
+             : storage::TraceExtentKey(posterior_number_, array, dataset, first.slot);
+}
+
+void TraceIndex::Put(const storage::RecordKey& key, uint32_t array,
+                     absl::Span<const TracedRow> rows, storage::WriteSet& writes) {
+  if (array == kTokenLossArray) {
+    storage::pb::TokenExtent record;
+    record.set_first_slot(rows[0].slot);
+    record.set_draws(rows[0].draws);
+    for (const TracedRow& row : rows) {
+      record.add_ordinals(row.ordinal);
+      record.add_tokens(row.slots);
+    }
+    writes.Put(key, record);
+    return;
+  }
+  storage::pb::TraceExtent record;
+  record.set_first_slot(rows[0].slot);
+  record.set_slots(static_cast<uint32_t>(rows.size()));
+  record.set_draws(rows[0].draws);
+  for (const TracedRow& row : rows) record.add_ordinals(row.ordinal);
+  writes.Put(key, record);
 }
 
 void TraceIndex::Prepare(uint32_t array, uint32_t dataset, absl::Span<const TracedRow> changed,
@@ -169,18 +218,11 @@ void TraceIndex::Prepare(uint32_t array, uint32_t dataset, absl::Span<const Trac
   const Rows* known = FindRows(array, dataset);
   Rows rows = known == nullptr ? Rows() : *known;
   const Rows::Cut cut = rows.Update(changed);
-  const auto key_of = [&](const SlotRun& extent) {
-    return storage::TraceExtentKey(posterior_number_, array, dataset, extent.first_slot);
-  };
-  for (const SlotRun& extent : cut.removed) writes.Delete(key_of(extent));
-  for (const SlotRun& extent : cut.added) {
-    storage::pb::TraceExtent record;
-    record.set_first_slot(extent.first_slot);
-    record.set_slots(extent.slots);
-    record.set_draws(rows.draws[extent.first_slot]);
-    for (uint32_t i = 0; i < extent.slots; ++i)
-      record.add_ordinals(rows.ordinals[extent.first_slot + i]);
-    writes.Put(key_of(extent), record);
+  for (const Extent& extent : cut.removed)
+    writes.Delete(KeyOf(array, dataset, rows.rows[extent.first]));
+  for (const Extent& extent : cut.added) {
+    Put(KeyOf(array, dataset, rows.rows[extent.first]), array,
+        absl::MakeConstSpan(rows.rows).subspan(extent.first, extent.rows), writes);
   }
 }
 

@@ -1,5 +1,5 @@
-// Which samples have traces at one posterior, and at which slots: the TraceExtent records of the
-// catalog, in memory.
+// Which samples have traces at one posterior, and at which slots: the TraceExtent and TokenExtent
+// records of the catalog, in memory.
 //
 // Thread-safe. Changes go in two steps, so that memory never says what the disk does not: Prepare
 // adds records to a WriteSet, and once that is committed, Apply makes them known. One writer at a
@@ -20,9 +20,10 @@
 namespace bif::jobs {
 
 struct TracedRow {
-  uint32_t slot = 0;
+  uint32_t slot = 0;     // the first one
   uint32_t ordinal = 0;  // of the dataset
   uint32_t draws = 0;  // covered, of every active chain; 0: no trace (then there is no slot either)
+  uint32_t slots = 1;  // consecutive ones; of token losses as many as tokens have one
 };
 
 // Consecutive slots.
@@ -46,7 +47,8 @@ class TraceIndex {
                               absl::Span<const uint32_t> ordinals) const;
   // All rows with at least `draws` draws, by slot.
   std::vector<TracedRow> RowsCovering(uint32_t array, uint32_t dataset, uint32_t draws) const;
-  // The parts of slots [first_slot, first_slot + slots) that have at least `draws` draws.
+  // The parts of slots [first_slot, first_slot + slots) that have at least `draws` draws. Rows of
+  // one slot only.
   std::vector<SlotRun> RunsCovering(uint32_t array, uint32_t dataset, uint32_t first_slot,
                                     uint32_t slots, uint32_t draws) const;
   // The first slot that was never used.
@@ -61,25 +63,34 @@ class TraceIndex {
   void Apply(uint32_t array, uint32_t dataset, absl::Span<const TracedRow> rows);
 
  private:
+  // A record of the catalog: so many rows, from a position in Rows::rows on.
+  struct Extent {
+    size_t first = 0;
+    size_t rows = 0;
+  };
   struct Rows {
-    std::vector<uint32_t> ordinals;                   // a slot
-    std::vector<uint32_t> draws;                      // a slot; 0: never committed
-    absl::flat_hash_map<uint32_t, uint32_t> slot_of;  // by ordinal
-    std::vector<SlotRun> extents;                     // as stored, ascending
+    std::vector<TracedRow> rows;                        // by slot
+    absl::flat_hash_map<uint32_t, size_t> position_of;  // in `rows`, by ordinal
+    std::vector<Extent> extents;                        // as stored, ascending
     uint64_t version = 0;
 
+    uint32_t end_slot() const { return rows.empty() ? 0 : rows.back().slot + rows.back().slots; }
     void Set(const TracedRow& row);
     // Sets all, and cuts the extents that they lie in anew, so that an extent's rows have equally
     // many draws.
     struct Cut {
-      std::vector<SlotRun> removed;
-      std::vector<SlotRun> added;
+      std::vector<Extent> removed;
+      std::vector<Extent> added;
     };
     Cut Update(absl::Span<const TracedRow> changed);
   };
   using RowsKey = std::pair<uint32_t, uint32_t>;  // array, dataset
 
   const Rows* FindRows(uint32_t array, uint32_t dataset) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Where an extent of these rows is stored, and what.
+  storage::RecordKey KeyOf(uint32_t array, uint32_t dataset, const TracedRow& first) const;
+  static void Put(const storage::RecordKey& key, uint32_t array, absl::Span<const TracedRow> rows,
+                  storage::WriteSet& writes);
 
   const uint64_t posterior_number_;
   mutable absl::Mutex mutex_;  // guards all below

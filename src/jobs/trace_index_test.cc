@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/jobs/trace_arrays.h"
 #include "src/storage/store.h"
 #include "tests/support/temp_dir.h"
 
@@ -102,6 +103,52 @@ TEST_F(TraceIndexTest, EveryChangeRaisesTheVersion) {
   EXPECT_GT(after, before);
   ASSERT_TRUE(index.Reload(store_->catalog(), 6).ok());
   EXPECT_GT(index.version(kArray, kDataset), after);
+}
+
+TEST_F(TraceIndexTest, TokensTakeConsecutiveSlotsOfTheirSample) {
+  TraceIndex index(5);
+  const auto keep = [&](const std::vector<TracedRow>& rows) {
+    storage::WriteSet writes;
+    index.Prepare(kTokenLossArray, kDataset, rows, writes);
+    ASSERT_TRUE(store_->catalog().Commit(writes).ok());
+    index.Apply(kTokenLossArray, kDataset, rows);
+  };
+  keep({{0, 40, 100, 12}, {12, 7, 100, 3}});
+  keep({{15, 8, 100, 1}, {16, 9, 100, 5}});
+  keep({{12, 7, 150, 3}});  // grows alone: its extent is cut
+  TraceIndex read(5);
+  ASSERT_TRUE(read.Reload(store_->catalog(), 1).ok());
+  for (const TraceIndex* known : {&index, &read}) {
+    EXPECT_EQ(known->next_slot(kTokenLossArray, kDataset), 21u);
+    EXPECT_EQ(known->next_slot(kArray, kDataset), 0u);
+    const auto rows = known->Find(kTokenLossArray, kDataset, {7, 9, 40, 41});
+    EXPECT_EQ(rows[0].slot, 12u);
+    EXPECT_EQ(rows[0].slots, 3u);
+    EXPECT_EQ(rows[0].draws, 150u);
+    EXPECT_EQ(rows[1].slot, 16u);
+    EXPECT_EQ(rows[1].slots, 5u);
+    EXPECT_EQ(rows[2].draws, 100u);
+    EXPECT_EQ(rows[3].draws, 0u);
+  }
+  EXPECT_TRUE(store_->catalog().ScanBytes(storage::TraceExtentPrefix(5), "", 0)->empty());
+}
+
+TEST_F(TraceIndexTest, ExtentsThatContradictEachOtherAreDamage) {
+  const auto extent = [](uint32_t first_slot, const std::vector<uint32_t>& ordinals) {
+    storage::pb::TraceExtent made;
+    made.set_first_slot(first_slot);
+    made.set_slots(static_cast<uint32_t>(ordinals.size()));
+    made.mutable_ordinals()->Assign(ordinals.begin(), ordinals.end());
+    made.set_draws(4);
+    return made;
+  };
+  for (const auto& second : {extent(1, {12, 13}), extent(2, {11, 13}), extent(2, {12, 12})}) {
+    storage::WriteSet writes;
+    writes.Put(storage::TraceExtentKey(5, kArray, kDataset, 0), extent(0, {10, 11}));
+    writes.Put(storage::TraceExtentKey(5, kArray, kDataset, 2), second);
+    ASSERT_TRUE(store_->catalog().Commit(writes).ok());
+    EXPECT_EQ(TraceIndex(5).Reload(store_->catalog(), 4).code(), absl::StatusCode::kDataLoss);
+  }
 }
 
 TEST_F(TraceIndexTest, AnExtentWithoutOrdinalsCountsThemLikeSlots) {

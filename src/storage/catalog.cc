@@ -60,6 +60,20 @@ RecordKey TraceExtentPrefix(uint64_t posterior_number, uint32_t array, uint32_t 
   return NumberKey(RecordKind::kTraceExtent, posterior_number, array, dataset_number);
 }
 
+RecordKey TokenExtentKey(uint64_t posterior_number, uint32_t array, uint32_t dataset_number,
+                         uint32_t first_slot) {
+  return NumberKey(RecordKind::kTokenExtent, posterior_number, array, dataset_number, first_slot);
+}
+RecordKey TokenExtentPrefix(uint64_t posterior_number) {
+  return NumberKey(RecordKind::kTokenExtent, posterior_number);
+}
+RecordKey ObservableKey(uint64_t posterior_number, uint32_t observable_number) {
+  return NumberKey(RecordKind::kObservable, posterior_number, observable_number);
+}
+RecordKey ObservablePrefix(uint64_t posterior_number) {
+  return NumberKey(RecordKind::kObservable, posterior_number);
+}
+
 RecordKey SampleIndexKey(uint32_t dataset_number, const std::string& sample_id) {
   RecordKey key = SampleIndexPrefix(dataset_number);
   key.bytes += sample_id;

@@ -39,6 +39,8 @@ enum class RecordKind : uint8_t {
   kSampleExtent = 13,  // dataset number -> rows that are visible (u32); written by SampleStore
   kDeletedRows = 14,   // dataset number, chunk of 65,536 ordinals -> bitmap; written by SampleStore
   kErasedRows = 15,    // likewise: the deleted rows whose bytes are gone
+  kTokenExtent = 16,
+  kObservable = 17,
 };
 
 // A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the
@@ -53,6 +55,9 @@ RecordKey PosteriorKey(const std::string& key);
 RecordKey DrawKey(uint64_t posterior_number, uint32_t chain, uint32_t draw);
 RecordKey TraceExtentKey(uint64_t posterior_number, uint32_t array, uint32_t dataset_number,
                          uint32_t first_slot);
+RecordKey TokenExtentKey(uint64_t posterior_number, uint32_t array, uint32_t dataset_number,
+                         uint32_t first_slot);
+RecordKey ObservableKey(uint64_t posterior_number, uint32_t observable_number);
 RecordKey OperationKey(const std::string& id);
 RecordKey RequestIdKey(const std::string& tenant, const std::string& request_id);
 RecordKey SampleIndexKey(uint32_t dataset_number, const std::string& sample_id);
@@ -67,6 +72,8 @@ RecordKey KindPrefix(RecordKind kind);
 RecordKey DrawPrefix(uint64_t posterior_number);
 RecordKey TraceExtentPrefix(uint64_t posterior_number);
 RecordKey TraceExtentPrefix(uint64_t posterior_number, uint32_t array, uint32_t dataset_number);
+RecordKey TokenExtentPrefix(uint64_t posterior_number);
+RecordKey ObservablePrefix(uint64_t posterior_number);
 RecordKey SampleIndexPrefix(uint32_t dataset_number);
 RecordKey SampleDigestPrefix(uint32_t dataset_number);
 RecordKey DeletedRowsPrefix(uint32_t dataset_number);
