@@ -1,5 +1,6 @@
 #include "tests/support/fake_engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +14,7 @@
 #include "src/base/status.h"
 #include "src/engine/batch_order.h"
 #include "src/engine/sampler_step.h"
+#include "src/engine/sequences.h"
 #include "tests/support/fake_model.h"
 
 namespace bif::testing {
@@ -73,11 +75,18 @@ absl::StatusOr<std::vector<float>> WeightsOf(const ParsedProgram& program,
   return weights;
 }
 
-engine::ProgramInfo InfoOf(const FakeShape& shape, LossKind loss) {
+engine::ProgramInfo InfoOf(const FakeShape& shape, const engine::ProgramSource& source) {
   engine::ProgramInfo info;
-  info.columns.push_back({"features", DType::kFloat32, {shape.dimensions}});
-  info.columns.push_back(
-      {"target", loss == LossKind::kCrossEntropy ? DType::kInt64 : DType::kFloat32, {}});
+  if (source.loss == LossKind::kNextToken) {
+    info.columns.push_back({source.target_column, DType::kInt32, {-1}});
+    if (!source.sequence.mask_column.empty())
+      info.columns.push_back({source.sequence.mask_column, DType::kUint8, {-1}});
+    info.sequences = true;
+  } else {
+    info.columns.push_back({"features", DType::kFloat32, {shape.dimensions}});
+    info.columns.push_back(
+        {"target", source.loss == LossKind::kCrossEntropy ? DType::kInt64 : DType::kFloat32, {}});
+  }
   const int64_t front = (shape.elements() + 1) / 2;
   info.parameters.push_back({"front", {front}, front});
   if (shape.elements() > front)
@@ -239,16 +248,18 @@ class FakeChains : public engine::ChainGroup {
 
 class FakeModel : public engine::Model {
  public:
-  FakeModel(std::shared_ptr<FakeEngineHooks> hooks, FakeShape shape, LossKind loss,
-            std::vector<float> weights)
+  FakeModel(std::shared_ptr<FakeEngineHooks> hooks, FakeShape shape,
+            const engine::ProgramSource& source, std::vector<float> weights)
       : hooks_(std::move(hooks)),
         shape_(shape),
-        info_(InfoOf(shape, loss)),
+        source_(source),
+        info_(InfoOf(shape, source)),
         anchor_(std::move(weights)) {}
 
   const engine::ProgramInfo& info() const override { return info_; }
 
   absl::StatusOr<std::unique_ptr<ResidentRows>> Upload(const SampleBatch& batch) override {
+    if (info_.sequences) return UploadSequences(batch);
     const Column* features = batch.Find("features");
     const Column* target = batch.Find("target");
     if (features == nullptr || target == nullptr || !(features->spec == info_.columns[0]) ||
@@ -262,6 +273,8 @@ class FakeModel : public engine::Model {
     for (int64_t row = 0; row < batch.rows; ++row) {
       BIF_ASSIGN_OR_RETURN(const double value, TargetOf(*target, row));
       data->targets.push_back(value);
+      data->counts.push_back(true);
+      data->row_ends.push_back(row + 1);
     }
     return data;
   }
@@ -289,25 +302,56 @@ class FakeModel : public engine::Model {
     const int64_t call = ++hooks_->observe_calls;
     if (hooks_->on_observe) BIF_RETURN_IF_ERROR(hooks_->on_observe(call));
     hooks_->observed_rows += row_count * static_cast<int64_t>(deltas.size());
-    if (first_row < 0 || row_count < 0 || first_row + row_count > rows.rows() ||
-        static_cast<int64_t>(values.size()) != row_count * static_cast<int64_t>(deltas.size())) {
-      return absl::InvalidArgumentError("rows or values out of range");
-    }
     const auto& data = static_cast<const FakeData&>(rows);
+    if (first_row < 0 || row_count < 0 || first_row + row_count > rows.rows())
+      return absl::InvalidArgumentError("rows out of range");
+    int64_t numbers = row_count;
+    if (observable.kind == engine::ObservableKind::kTokenLosses) {
+      if (!data.sequences) return absl::InvalidArgumentError("the rows are no sequences");
+      numbers = 0;
+      for (int64_t r = 0; r < row_count; ++r) numbers += data.token_losses(first_row + r);
+    }
+    if (static_cast<int64_t>(values.size()) != numbers * static_cast<int64_t>(deltas.size()))
+      return absl::InvalidArgumentError("values of another number");
+    hooks_->observed_values += static_cast<int64_t>(values.size());
     const std::vector<int64_t> positions = FlatPositions(info_, moving);
+    float* to = values.data();
     for (size_t d = 0; d < deltas.size(); ++d) {
       std::vector<float> weights = anchor_;
       for (size_t i = 0; i < deltas[d].size(); ++i) weights[positions[i]] += deltas[d][i];
       for (int64_t r = 0; r < row_count; ++r) {
-        BIF_ASSIGN_OR_RETURN(const double value,
+        BIF_ASSIGN_OR_RETURN(const std::vector<double> found,
                              FakeObservable(shape_, weights, data, first_row + r, observable));
-        values[d * row_count + r] = static_cast<float>(value);
+        for (const double value : found) *to++ = static_cast<float>(value);
       }
     }
     return absl::OkStatus();
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<ResidentRows>> UploadSequences(const SampleBatch& batch) {
+    BIF_ASSIGN_OR_RETURN(
+        const auto reader,
+        engine::SequenceReader::Open(batch, source_.target_column, source_.sequence, info_));
+    auto data = std::make_unique<FakeData>();
+    data->dimensions = shape_.dimensions;
+    data->sequences = true;
+    data->reduction = source_.sequence.reduction;
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      engine::Sequences sequence;
+      BIF_RETURN_IF_ERROR(reader.Read(row, sequence));
+      const absl::Span<const int32_t> tokens = sequence.Row(0);
+      for (size_t p = 1; p < tokens.size(); ++p) {
+        for (int64_t k = 0; k < shape_.dimensions; ++k)
+          data->features.push_back(FakeTokenFeature(tokens[p - 1], k));
+        data->targets.push_back(tokens[p]);
+        data->counts.push_back(sequence.Counts(0, static_cast<int64_t>(p)));
+      }
+      data->row_ends.push_back(static_cast<int64_t>(data->targets.size()));
+    }
+    return data;
+  }
+
   absl::StatusOr<double> TargetOf(const Column& target, int64_t row) const {
     if (shape_.classes == 0) {
       float value;
@@ -325,6 +369,7 @@ class FakeModel : public engine::Model {
 
   const std::shared_ptr<FakeEngineHooks> hooks_;
   const FakeShape shape_;
+  const engine::ProgramSource source_;
   const engine::ProgramInfo info_;
   const std::vector<float> anchor_;
 };
@@ -337,10 +382,12 @@ FakeEngine::FakeEngine()
 absl::StatusOr<engine::ProgramInfo> FakeEngine::InspectProgram(
     const engine::ProgramSource& source) {
   BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
-  if ((source.loss == LossKind::kCrossEntropy) != (program.shape.classes > 0)) {
+  const bool wants_logits =
+      source.loss == LossKind::kCrossEntropy || source.loss == LossKind::kNextToken;
+  if (wants_logits != (program.shape.classes > 0)) {
     return absl::InvalidArgumentError("the loss does not fit the program's output");
   }
-  return InfoOf(program.shape, source.loss);
+  return InfoOf(program.shape, source);
 }
 
 absl::StatusOr<std::string> FakeEngine::InspectWeights(const engine::ProgramSource& source,
@@ -360,7 +407,7 @@ absl::StatusOr<std::unique_ptr<engine::Model>> FakeEngine::LoadModel(
   if (hooks_->on_load) BIF_RETURN_IF_ERROR(hooks_->on_load(call));
   BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
   BIF_ASSIGN_OR_RETURN(std::vector<float> values, WeightsOf(program, weights));
-  return std::make_unique<FakeModel>(hooks_, program.shape, source.loss, std::move(values));
+  return std::make_unique<FakeModel>(hooks_, program.shape, source, std::move(values));
 }
 
 int64_t FakeEngine::EstimateDeviceBytes(const engine::ProgramInfo&, const MovingSet&,
@@ -378,7 +425,9 @@ std::string FakeWeightsFile(const std::vector<float>& weights) {
 }
 
 engine::ProgramSource FakeProgram(const std::string& path, LossKind loss) {
-  return {path, loss, "target", {{"features", "features", {}, {}}}};
+  if (loss == LossKind::kNextToken)
+    return {path, loss, "tokens", {{"tokens", "tokens", {}, {}}}, {}};
+  return {path, loss, "target", {{"features", "features", {}, {}}}, {}};
 }
 
 namespace {
@@ -407,6 +456,23 @@ SampleBatch FakeRows(const std::vector<float>& features, const std::vector<float
 SampleBatch FakeLabelledRows(const std::vector<float>& features,
                              const std::vector<int64_t>& labels) {
   return Rows(features, labels, DType::kInt64);
+}
+
+SampleBatch FakeSequences(const std::vector<std::vector<int32_t>>& sequences) {
+  const bool fixed = std::all_of(sequences.begin(), sequences.end(), [&](const auto& sequence) {
+    return sequence.size() == sequences[0].size();
+  });
+  SampleBatch batch;
+  batch.rows = static_cast<int64_t>(sequences.size());
+  Column& tokens = batch.columns.emplace_back();
+  tokens.spec = {"tokens",
+                 DType::kInt32,
+                 {fixed && batch.rows > 0 ? static_cast<int64_t>(sequences[0].size()) : -1}};
+  for (const std::vector<int32_t>& sequence : sequences) {
+    tokens.Append(
+        {reinterpret_cast<const std::byte*>(sequence.data()), sequence.size() * sizeof(int32_t)});
+  }
+  return batch;
 }
 
 }  // namespace bif::testing

@@ -5,12 +5,15 @@
 // A sample has a column "features" (float32[d]) and a column "target":
 //   kSquaredError   float32[], loss 0.5 (a.w - y)^2, so the local posterior is Gaussian;
 //   kCrossEntropy   int64[], softmax regression over `classes` classes; w is [classes, d], row
-//   major.
-// The parameters are "front" (the first half of w, rounded up) and "back" (the rest).
+//   major;
+// with kNextToken it has a column "tokens" (int32[-1]) instead, and each token is predicted from
+// the one before by the softmax regression over `classes` tokens (FakeTokenFeature in
+// fake_model.h). The parameters are "front" (the first half of w, rounded up) and "back" (the
+// rest).
 //
-// Observables: kLoss; kLogit (of squared error: the prediction, index 0); kCorrectProbability and
-// kMargin of cross-entropy. Sums run in double, row by row, so values depend neither on batches nor
-// on chunks.
+// Observables: kLoss; kLogit (of squared error: the prediction, index 0) and kLogitDifference;
+// kCorrectProbability and kMargin of cross-entropy; all of sequences. Sums run in double, row by
+// row, so values depend neither on batches nor on chunks.
 #pragma once
 
 #include <atomic>
@@ -31,6 +34,7 @@ struct FakeEngineHooks {
   std::atomic<int64_t> advance_calls{0};
   std::atomic<int64_t> observe_calls{0};
   std::atomic<int64_t> observed_rows{0};  // rows times deltas
+  std::atomic<int64_t> observed_values{0};
 
   std::function<absl::Status(int64_t call)> on_load;     // before the n-th LoadModel (from 1)
   std::function<absl::Status(int64_t call)> on_observe;  // before the n-th Observe
@@ -74,5 +78,7 @@ engine::ProgramSource FakeProgram(const std::string& path,
 SampleBatch FakeRows(const std::vector<float>& features, const std::vector<float>& targets);
 SampleBatch FakeLabelledRows(const std::vector<float>& features,
                              const std::vector<int64_t>& labels);
+// Sequences, as a column of one length or of any.
+SampleBatch FakeSequences(const std::vector<std::vector<int32_t>>& sequences);
 
 }  // namespace bif::testing

@@ -24,7 +24,12 @@ class FakeEngineTest : public ::testing::Test {
   }
   std::vector<float> Observe(engine::Model& model, const engine::ResidentRows& rows,
                              const std::vector<float>& delta, engine::Observable observable = {}) {
-    std::vector<float> values(rows.rows());
+    int64_t numbers = rows.rows();
+    if (observable.kind == engine::ObservableKind::kTokenLosses) {
+      numbers = 0;
+      for (int64_t r = 0; r < rows.rows(); ++r) numbers += rows.token_losses(r);
+    }
+    std::vector<float> values(numbers);
     const absl::Span<const float> span(delta);
     EXPECT_TRUE(
         model.Observe(moving_, {span}, rows, 0, rows.rows(), observable, {}, absl::MakeSpan(values))
@@ -67,6 +72,52 @@ TEST_F(FakeEngineTest, CrossEntropyObservablesFitTogether) {
   EXPECT_NEAR(Observe(*model, *rows, {}, {engine::ObservableKind::kMargin})[0], -2, 1e-6);
   EXPECT_NEAR(Observe(*model, *rows, {}, {engine::ObservableKind::kLogit, 2})[0], 3, 1e-6);
   EXPECT_FALSE(model->Upload(FakeLabelledRows({1}, {3})).ok());
+}
+
+// Two tokens, one feature: the logits of the token after t are w * cos(0.7 (t + 1)).
+TEST_F(FakeEngineTest, TokensArePredictedFromTheOnesBefore) {
+  const auto model = Load(FakeProgramFile(1, 2, {1, -2}), LossKind::kNextToken);
+  const auto rows = *model->Upload(FakeSequences({{0, 1, 1}, {1, 0, 0}}));
+  const auto loss = [](int before, int token) {
+    const double feature = std::cos(0.7 * (before + 1));
+    const double logits[] = {feature, -2 * feature};
+    return std::log(std::exp(logits[0]) + std::exp(logits[1])) - logits[token];
+  };
+  const std::vector<double> expected = {loss(0, 1), loss(1, 1), loss(1, 0), loss(0, 0)};
+  EXPECT_EQ(rows->token_losses(0), 2);
+  const auto tokens = Observe(*model, *rows, {}, {engine::ObservableKind::kTokenLosses});
+  ASSERT_EQ(tokens.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(tokens[i], expected[i], 1e-6);
+  const auto losses = Observe(*model, *rows, {});
+  EXPECT_NEAR(losses[0], (expected[0] + expected[1]) / 2, 1e-6);
+  engine::Observable observable{engine::ObservableKind::kSpanLoss};
+  observable.span_begin = 2;
+  EXPECT_NEAR(Observe(*model, *rows, {}, observable)[1], expected[3], 1e-6);
+  observable = {engine::ObservableKind::kTokenProbability};
+  observable.position = 2;
+  EXPECT_NEAR(Observe(*model, *rows, {}, observable)[0], std::exp(-expected[1]), 1e-6);
+  observable = {engine::ObservableKind::kLogitDifference, 0, 1};
+  observable.position = 1;
+  EXPECT_NEAR(Observe(*model, *rows, {}, observable)[1], 3 * std::cos(1.4), 1e-6);
+  EXPECT_FALSE(model->Upload(FakeSequences({{0, 2}})).ok()) << "out of the vocabulary";
+}
+
+TEST_F(FakeEngineTest, GradientsOfSequencesMatchDifferencesOfLosses) {
+  const auto model = Load(FakeProgramFile(1, 3, {0.5f, 1, -1}), LossKind::kNextToken);
+  const auto rows = *model->Upload(FakeSequences({{0, 2, 1, 1}}));
+  engine::SamplerSettings settings = Settings();
+  settings.nbeta = 1;
+  auto chains = *model->StartChains(settings, moving_, {}, *rows, 0, 1, {});
+  ASSERT_TRUE(chains->Advance(1).ok());
+  std::vector<float> delta(3);
+  ASSERT_TRUE(chains->ReadDelta(0, absl::MakeSpan(delta)).ok());
+  for (int k = 0; k < 3; ++k) {
+    std::vector<float> up(3, 0), down(3, 0);
+    up[k] = 1e-2f;
+    down[k] = -1e-2f;
+    const double slope = (Observe(*model, *rows, up)[0] - Observe(*model, *rows, down)[0]) / 2e-2;
+    EXPECT_NEAR(delta[k], -0.005 * slope, 1e-5) << k;
+  }
 }
 
 TEST_F(FakeEngineTest, AStepWithoutNoiseIsGradientDescent) {
