@@ -90,7 +90,7 @@ absl::StatusOr<Candidates> CandidateReader::Resolve(const SampleSet& set, const 
                      " draws of this posterior; call TraceSamples first"));
   }
   const int64_t job_rows = view.record.training_rows() - view.record.excluded_rows_size();
-  candidates.by_training_job = array == ArrayCode({}) && record.id() == view.record.dataset() &&
+  candidates.by_training_job = array == kLossArray && record.id() == view.record.dataset() &&
                                static_cast<int64_t>(candidates.rows.back().slot) < job_rows;
   return candidates;
 }

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/half.h"
 #include "src/base/status.h"
+#include "src/jobs/observable_checks.h"
+#include "src/jobs/posterior_record.h"
 #include "src/jobs/samples.h"
 
 namespace bif::jobs {
@@ -24,11 +28,12 @@ bool IsDamage(const absl::Status& status) {
 
 }  // namespace
 
-EvaluatedRows::EvaluatedRows(size_t rows, size_t chains, uint32_t draws)
-    : anchor(rows, std::numeric_limits<float>::quiet_NaN()),
-      chains_(chains),
-      draws_(draws),
-      values_(rows * chains * draws, std::numeric_limits<float>::quiet_NaN()) {}
+EvaluatedRows::EvaluatedRows(const std::vector<uint32_t>& traces, size_t chains, uint32_t draws)
+    : chains_(chains), draws_(draws), first_trace_(traces.size() + 1) {
+  std::partial_sum(traces.begin(), traces.end(), first_trace_.begin() + 1);
+  anchor_.assign(first_trace_.back(), std::numeric_limits<float>::quiet_NaN());
+  values_.assign(first_trace_.back() * stride(), std::numeric_limits<float>::quiet_NaN());
+}
 
 void EvaluatedRows::Report(const State& state) {
   absl::MutexLock lock(&mutex_);
@@ -64,13 +69,15 @@ absl::Status Evaluation::Start() {
   draws_.Prefetch(Places(position_, position_ + slice_), spec_.view.moving.elements);
   BIF_ASSIGN_OR_RETURN(model_, models_.GetModel(spec_.view.record.checkpoint()));
   const absl::Span<const float> anchor;  // an empty delta stands for w*
-  for (EvaluationGroup& group : spec_.groups) {
-    BIF_RETURN_IF_ERROR(Upload(group));
-    std::vector<float> losses(group.rows.size());
-    BIF_RETURN_IF_ERROR(model_->Observe(spec_.view.moving, {&anchor, 1}, *resident_.back(), 0,
-                                        static_cast<int64_t>(group.rows.size()), spec_.observable,
-                                        spec_.view.plan, absl::MakeSpan(losses)));
-    for (size_t r = 0; r < group.rows.size(); ++r) result_->anchor[group.rows[r]] = losses[r];
+  for (size_t g = 0; g < spec_.groups.size(); ++g) {
+    BIF_RETURN_IF_ERROR(Upload(spec_.groups[g]));
+    BIF_RETURN_IF_ERROR(Observe(g, {&anchor, 1}));
+    auto from = observed_.begin();
+    for (const size_t row : spec_.groups[g].rows) {
+      const absl::Span<float> to = result_->anchor(row);
+      std::copy_n(from, to.size(), to.begin());
+      from += static_cast<int64_t>(to.size());
+    }
   }
   return absl::OkStatus();
 }
@@ -78,6 +85,7 @@ absl::Status Evaluation::Start() {
 absl::Status Evaluation::Upload(EvaluationGroup& group) {
   auto resident = model_->Upload(group.samples);
   if (resident.ok()) {
+    BIF_RETURN_IF_ERROR(CheckSequences(group, **resident));
     resident_.push_back(*std::move(resident));
     return absl::OkStatus();
   }
@@ -89,6 +97,41 @@ absl::Status Evaluation::Upload(EvaluationGroup& group) {
       return FieldError(spec_.field_of_row(group.rows[r]), std::string(alone.status().message()));
   }
   return resident.status();
+}
+
+absl::Status Evaluation::CheckSequences(const EvaluationGroup& group,
+                                        const engine::ResidentRows& resident) {
+  for (size_t r = 0; r < group.rows.size(); ++r) {
+    const int64_t losses = resident.token_losses(static_cast<int64_t>(r));
+    BIF_RETURN_IF_ERROR(
+        CheckPositions(spec_.observable, losses + 1, spec_.field_of_row(group.rows[r])));
+    if (spec_.observable.kind == engine::ObservableKind::kTokenLosses &&
+        losses != static_cast<int64_t>(result_->traces(group.rows[r]))) {
+      return absl::InternalError(absl::StrCat(spec_.field_of_row(group.rows[r]), " has ", losses,
+                                              " losses of tokens on the device and ",
+                                              result_->traces(group.rows[r]), " in the jobs"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+size_t Evaluation::TracesOf(const EvaluationGroup& group) const {
+  size_t traces = 0;
+  for (const size_t row : group.rows) traces += result_->traces(row);
+  return traces;
+}
+
+absl::Status Evaluation::Observe(size_t g, absl::Span<const absl::Span<const float>> deltas) {
+  const EvaluationGroup& group = spec_.groups[g];
+  observed_.resize(deltas.size() * TracesOf(group));
+  BIF_RETURN_IF_ERROR(model_->Observe(spec_.view.moving, deltas, *resident_[g], 0,
+                                      static_cast<int64_t>(group.rows.size()), spec_.observable,
+                                      spec_.view.plan, absl::MakeSpan(observed_)));
+  if (spec_.observable.kind == engine::ObservableKind::kTokenLosses &&
+      TokenTraceTypeOf(spec_.view.record) == storage::TraceType::kFloat16) {
+    for (float& value : observed_) value = RoundToHalf(value);
+  }
+  return absl::OkStatus();
 }
 
 std::vector<DrawPlace> Evaluation::Places(size_t begin, size_t end) const {
@@ -140,16 +183,17 @@ absl::Status Evaluation::EvaluateGroup(size_t g, size_t begin,
     columns.push_back((begin + i) % chains * spec_.view.draws + t);
   }
   if (wanted.empty()) return absl::OkStatus();
-  const size_t rows = group.rows.size();
-  observed_.resize(wanted.size() * rows);
-  BIF_RETURN_IF_ERROR(model_->Observe(spec_.view.moving, wanted, *resident_[g], 0,
-                                      static_cast<int64_t>(rows), spec_.observable, spec_.view.plan,
-                                      absl::MakeSpan(observed_)));
-  for (size_t r = 0; r < rows; ++r) {
-    const absl::Span<float> row = result_->row(group.rows[r]);
-    for (size_t d = 0; d < columns.size(); ++d) row[columns[d]] = observed_[d * rows + r];
+  const size_t traces = TracesOf(group);
+  BIF_RETURN_IF_ERROR(Observe(g, wanted));
+  const float* from = observed_.data();  // of the first draw
+  for (const size_t row : group.rows) {
+    const absl::Span<float> to = result_->row(row);
+    for (size_t t = 0; t < result_->traces(row); ++t, ++from) {
+      for (size_t d = 0; d < columns.size(); ++d)
+        to[t * result_->stride() + columns[d]] = from[d * traces];
+    }
   }
-  counters_.query_rows_observed += wanted.size() * rows;
+  counters_.query_rows_observed += wanted.size() * group.rows.size();
   return absl::OkStatus();
 }
 

@@ -40,21 +40,29 @@ struct EvaluationSpec {
   std::function<std::string(size_t row)> field_of_row;
 };
 
-// Traces as they come in. The device thread writes draws from draws_done on; readers look at draws
-// below it only. Thread-safe under that rule.
+// Traces as they come in. A row has one, or with token losses as many as it has tokens with a loss.
+// The device thread writes draws from draws_done on; readers look at draws below it only.
+// Thread-safe under that rule.
 class EvaluatedRows {
  public:
-  // All values NaN until they are known. `draws` a chain.
-  EvaluatedRows(size_t rows, size_t chains, uint32_t draws);
+  // `traces`: of each row. All values NaN until they are known. `draws` a chain.
+  EvaluatedRows(const std::vector<uint32_t>& traces, size_t chains, uint32_t draws);
+  EvaluatedRows(size_t rows, size_t chains, uint32_t draws)
+      : EvaluatedRows(std::vector<uint32_t>(rows, 1), chains, draws) {}
 
-  size_t rows() const { return anchor.size(); }
+  size_t rows() const { return first_trace_.size() - 1; }
+  size_t traces(size_t r) const { return first_trace_[r + 1] - first_trace_[r]; }
   size_t stride() const { return chains_ * draws_; }
   uint32_t draws() const { return draws_; }
+  // [trace of the row][chain position][draw]
   absl::Span<float> row(size_t r) {
-    return absl::MakeSpan(values_).subspan(r * stride(), stride());
+    return absl::MakeSpan(values_).subspan(first_trace_[r] * stride(), traces(r) * stride());
   }
-  absl::Span<const float> values() const { return values_; }  // [row][chain position][draw]
-  std::vector<float> anchor;  // each row's observable at w*; known once Wait says finished
+  absl::Span<const float> values() const { return values_; }  // of all rows
+  // The row's observable at w*, one number a trace; known once Wait says finished.
+  absl::Span<float> anchor(size_t r) {
+    return absl::MakeSpan(anchor_).subspan(first_trace_[r], traces(r));
+  }
 
   struct State {
     uint32_t draws_done = 0;  // of every chain
@@ -68,6 +76,8 @@ class EvaluatedRows {
  private:
   const size_t chains_;
   const uint32_t draws_;
+  std::vector<size_t> first_trace_;  // a row, and the end
+  std::vector<float> anchor_;        // a trace
   std::vector<float> values_;
   mutable absl::Mutex mutex_;  // guards state_, and orders values_ between writer and readers
   State state_ ABSL_GUARDED_BY(mutex_);
@@ -87,6 +97,12 @@ class Evaluation {
 
  private:
   absl::Status Upload(EvaluationGroup& group);
+  // That its sequences have what the observable speaks of, and as many traces as the result.
+  absl::Status CheckSequences(const EvaluationGroup& group, const engine::ResidentRows& resident);
+  // Numbers of all its rows at one draw.
+  size_t TracesOf(const EvaluationGroup& group) const;
+  // Fills observed_: the group's rows at some draws. Losses of tokens as they will be kept.
+  absl::Status Observe(size_t group, absl::Span<const absl::Span<const float>> deltas);
   absl::Status EvaluateGroup(size_t group, size_t begin,
                              const std::vector<DrawReader::Delta>& deltas);
   std::vector<DrawPlace> Places(size_t begin, size_t end) const;

@@ -39,6 +39,8 @@ Posterior FromRecord(const storage::pb::PosteriorRecord& record) {
     posterior.compute = plan.compute;
     posterior.compute_reason = std::move(plan.compute_reason);
   }
+  posterior.token_traces = record.token_traces();
+  posterior.token_trace_type = TokenTraceTypeOf(record);
   return posterior;
 }
 

@@ -6,6 +6,7 @@
 
 #include "src/jobs/posteriors.h"
 #include "src/storage/catalog.h"
+#include "src/storage/trace_store.h"
 
 namespace bif::jobs {
 
@@ -13,6 +14,13 @@ Posterior FromRecord(const storage::pb::PosteriorRecord& record);
 
 inline PosteriorState StateOf(const storage::pb::PosteriorRecord& record) {
   return static_cast<PosteriorState>(record.state());
+}
+
+// How the posterior keeps losses of tokens.
+inline storage::TraceType TokenTraceTypeOf(const storage::pb::PosteriorRecord& record) {
+  return record.token_trace_type() == static_cast<uint32_t>(storage::TraceType::kFloat16)
+             ? storage::TraceType::kFloat16
+             : storage::TraceType::kFloat32;
 }
 
 int64_t TrainingRowCount(const storage::pb::PosteriorRecord& record);

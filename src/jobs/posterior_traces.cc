@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/posterior_record.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/trace_arrays.h"
 
@@ -20,12 +21,14 @@ absl::Status PosteriorTraces::Refresh(storage::Catalog& catalog, uint32_t draws)
   if (index_.loaded_draws() >= draws) return absl::OkStatus();
   absl::MutexLock lock(&writer_);  // a reload must not fall between a writer's commit and its Apply
   if (index_.loaded_draws() >= draws) return absl::OkStatus();
+  BIF_RETURN_IF_ERROR(observables_.Reload(catalog));
   return index_.Reload(catalog, draws);
 }
 
 std::vector<PosteriorTraces::Placed> PosteriorTraces::Place(uint32_t array, uint32_t dataset,
                                                             const std::vector<NewTrace>& traces,
-                                                            uint32_t draws) const {
+                                                            const EvaluatedRows& rows) const {
+  const uint32_t draws = rows.draws();
   std::vector<uint32_t> ordinals;
   for (const NewTrace& trace : traces) ordinals.push_back(trace.ordinal);
   const std::vector<TracedRow> known = index_.Find(array, dataset, ordinals);
@@ -37,9 +40,10 @@ std::vector<PosteriorTraces::Placed> PosteriorTraces::Place(uint32_t array, uint
     const bool is_new = known[i].draws == 0;
     if (!is_new && known[i].draws < traces[i].first_draw)
       continue;  // a gap: cannot be, and must not be stored
-    placed.push_back({{is_new ? next_slot++ : known[i].slot, traces[i].ordinal, draws},
-                      traces[i].row,
-                      known[i].draws});
+    const auto slots = static_cast<uint32_t>(rows.traces(traces[i].row));
+    const uint32_t slot = is_new ? next_slot : known[i].slot;
+    if (is_new) next_slot += slots;
+    placed.push_back({{slot, traces[i].ordinal, draws, slots}, traces[i].row, known[i].draws});
   }
   std::sort(placed.begin(), placed.end(),
             [](const Placed& a, const Placed& b) { return a.row.slot < b.row.slot; });
@@ -50,41 +54,47 @@ absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& v
                                    const engine::Observable& observable, uint32_t dataset,
                                    const std::vector<NewTrace>& traces, EvaluatedRows& rows,
                                    bool keep_anchor, storage::WriteSet writes) {
-  const uint32_t array = ArrayCode(observable);
   const uint32_t draws = rows.draws();
   absl::MutexLock lock(&writer_);
   // A deleted posterior must not leave traces behind.
   if (deleted_) return absl::NotFoundError("the posterior was deleted meanwhile");
   BIF_RETURN_IF_ERROR(store.catalog().GetBytes(storage::PosteriorKey(view.record.key())).status());
-  const std::vector<Placed> placed = Place(array, dataset, traces, draws);
-  BIF_RETURN_IF_ERROR(
-      store.HasSpaceFor(static_cast<int64_t>(placed.size() * rows.stride() * sizeof(float))));
+  const uint32_t array = observables_.Prepare(observable, writes);
+  const storage::TraceType type =
+      array == kTokenLossArray ? TokenTraceTypeOf(view.record) : storage::TraceType::kFloat32;
+  const std::vector<Placed> placed = Place(array, dataset, traces, rows);
+  int64_t bytes = 0;
+  for (const Placed& p : placed)
+    bytes += static_cast<int64_t>(p.row.slots * rows.stride() * sizeof(float));
+  BIF_RETURN_IF_ERROR(store.HasSpaceFor(bytes));
 
   std::vector<float> columns;  // as the store takes them: [draw][slot]
   for (size_t begin = 0; begin < placed.size();) {
     // Consecutive slots that lack the same draws make one rectangle.
     const Placed& first = placed[begin];
     size_t end = begin + 1;
-    while (end < placed.size() && placed[end].row.slot == placed[end - 1].row.slot + 1 &&
+    uint32_t slots = first.row.slots;
+    while (end < placed.size() && placed[end].row.slot == first.row.slot + slots &&
            placed[end].first_draw == first.first_draw) {
-      ++end;
+      slots += placed[end++].row.slots;
     }
-    const auto slots = static_cast<uint32_t>(end - begin);
     for (size_t c = 0; c < view.active_chains.size(); ++c) {
       columns.resize(size_t{slots} * (draws - first.first_draw));
-      for (uint32_t s = 0; s < slots; ++s) {
-        const absl::Span<const float> row = rows.row(placed[begin + s].source);
-        for (uint32_t t = first.first_draw; t < draws; ++t) {
-          columns[size_t{t - first.first_draw} * slots + s] = row[c * draws + t];
+      float* column = columns.data();  // of one slot, `slots` apart
+      for (size_t i = begin; i < end; ++i) {
+        const float* trace = rows.row(placed[i].source).data() + c * draws;
+        for (uint32_t s = 0; s < placed[i].row.slots; ++s, ++column, trace += rows.stride()) {
+          for (uint32_t t = first.first_draw; t < draws; ++t)
+            column[size_t{t - first.first_draw} * slots] = trace[t];
         }
       }
       BIF_RETURN_IF_ERROR(store.traces().Write({number_, array, dataset}, view.active_chains[c],
                                                first.row.slot, slots, first.first_draw,
-                                               draws - first.first_draw, columns));
+                                               draws - first.first_draw, columns, type));
     }
-    if (keep_anchor && observable.kind == engine::ObservableKind::kLoss && first.first_draw == 0) {
+    if (keep_anchor && array == kLossArray && first.first_draw == 0) {
       columns.clear();
-      for (size_t i = begin; i < end; ++i) columns.push_back(rows.anchor[placed[i].source]);
+      for (size_t i = begin; i < end; ++i) columns.push_back(rows.anchor(placed[i].source)[0]);
       BIF_RETURN_IF_ERROR(store.traces().Write({number_, kAnchorLossArray, dataset}, 0,
                                                first.row.slot, slots, 0, 1, columns));
     }
@@ -96,6 +106,7 @@ absl::Status PosteriorTraces::Keep(storage::Store& store, const PosteriorView& v
   index_.Prepare(array, dataset, changed, writes);
   if (writes.changes().empty()) return absl::OkStatus();
   BIF_RETURN_IF_ERROR(store.catalog().Commit(writes));
+  observables_.Apply(observable, array);
   if (!changed.empty()) index_.Apply(array, dataset, changed);
   return absl::OkStatus();
 }

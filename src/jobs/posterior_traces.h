@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "src/engine/engine.h"
 #include "src/jobs/evaluation.h"
+#include "src/jobs/observable_registry.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/trace_index.h"
 #include "src/storage/store.h"
@@ -33,10 +34,15 @@ using RowsByDataset = std::map<uint32_t, std::vector<TracedRow>>;
 
 class PosteriorTraces {
  public:
-  explicit PosteriorTraces(uint64_t number) : number_(number), index_(number) {}
+  explicit PosteriorTraces(uint64_t number)
+      : number_(number), index_(number), observables_(number) {}
 
   uint64_t number() const { return number_; }
   const TraceIndex& index() const { return index_; }
+  // The array of an observable's traces; kNoArray while there are none.
+  uint32_t ArrayOf(const engine::Observable& observable) const {
+    return observables_.Find(observable);
+  }
 
   // From now on nothing is kept. Waits for who is keeping something right now.
   void MarkDeleted();
@@ -46,8 +52,8 @@ class PosteriorTraces {
 
   // Keeps traces: tiles first, then one commit (with `writes`) that makes them known. What somebody
   // else has kept in the meantime stays as it is; a sample named twice is kept once. The loss at w*
-  // is kept too where the observable is the loss and `keep_anchor` is set. NOT_FOUND if the
-  // posterior was deleted meanwhile.
+  // is kept too where the observable is the loss and `keep_anchor` is set. Losses of tokens are
+  // rounded to the posterior's type of them. NOT_FOUND if the posterior was deleted meanwhile.
   absl::Status Keep(storage::Store& store, const PosteriorView& view,
                     const engine::Observable& observable, uint32_t dataset,
                     const std::vector<NewTrace>& traces, EvaluatedRows& rows, bool keep_anchor,
@@ -65,12 +71,13 @@ class PosteriorTraces {
     uint32_t first_draw = 0;  // what lies before is stored
   };
   std::vector<Placed> Place(uint32_t array, uint32_t dataset, const std::vector<NewTrace>& traces,
-                            uint32_t draws) const;
+                            const EvaluatedRows& rows) const;
 
   const uint64_t number_;
   absl::Mutex writer_;  // makes one writer at a time, from giving out slots to the commit
   bool deleted_ ABSL_GUARDED_BY(writer_) = false;
   TraceIndex index_;
+  ObservableRegistry observables_;
 };
 
 // The posteriors that are in use. One object a posterior, however many ask. Thread-safe.

@@ -54,6 +54,8 @@ PosteriorRecord NewRecord(const PosteriorSpec& spec, const CheckedPosterior& che
   }
   for (; next < checked.dataset.rows(); ++next) record.add_excluded_rows(next);
   record.set_moving_parameters(checked.moving.elements);
+  record.set_token_traces(spec.token_traces);
+  record.set_token_trace_type(static_cast<uint32_t>(spec.token_trace_type));
   record.set_create_time_unix_micros(absl::ToUnixMicros(now));
   return record;
 }
@@ -338,6 +340,8 @@ absl::Status Posteriors::Impl::Delete(const std::string& name) {
     writes.Delete(storage::PosteriorKey(key));
     writes.DeletePrefix(storage::DrawPrefix(record.number()));
     writes.DeletePrefix(storage::TraceExtentPrefix(record.number()));
+    writes.DeletePrefix(storage::TokenExtentPrefix(record.number()));
+    writes.DeletePrefix(storage::ObservablePrefix(record.number()));
     BIF_RETURN_IF_ERROR(catalog().Commit(writes));
   }
   // Nothing names its bytes any more; what a crash leaves of them is swept at start-up.

@@ -49,6 +49,9 @@ struct PosteriorSpec {
   std::string checkpoint;  // a name
   std::string dataset;     // a name
   engine::SamplerSettings settings;
+  // What is kept of the draws, and no part of the key: a posterior that is known keeps what it has.
+  bool token_traces = false;  // the losses of the training rows' tokens too
+  storage::TraceType token_trace_type = storage::TraceType::kFloat32;  // of all token traces
 };
 
 struct Posterior {
@@ -79,6 +82,8 @@ struct Posterior {
   std::string execution_plan;
   engine::ComputeType compute = engine::ComputeType::kFp32;  // what it computes in
   std::string compute_reason;  // why that is not what the settings ask for; else empty
+  bool token_traces = false;
+  storage::TraceType token_trace_type = storage::TraceType::kFloat32;
 };
 
 // Meaning and formulas: src/attribution/diagnostics.h. All numbers are of the chains that did not

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "src/base/status.h"
+#include "src/jobs/observable_checks.h"
 #include "src/jobs/queries_impl.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/scoring.h"
@@ -21,18 +22,8 @@ namespace {
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
 constexpr uint32_t kProgressParts = 10;  // the first estimate comes after a tenth of the draws
 
-absl::Status CheckObservable(const engine::Observable& observable,
-                             const engine::ProgramInfo& info) {
-  if (observable.kind == engine::ObservableKind::kLoss) return absl::OkStatus();
-  if (info.classes == 0)
-    return FieldError("observable.kind", "needs logits, and this program gives none; use LOSS");
-  if (observable.kind == engine::ObservableKind::kLogit && observable.logit_index >= info.classes) {
-    return FieldError(
-        "observable.logit_index",
-        absl::StrCat("is ", observable.logit_index, ", there are ", info.classes, " logits"));
-  }
-  return absl::OkStatus();
-}
+// The traces of one call that are held in memory.
+constexpr int64_t kMostTraceBytes = int64_t{1} << 30;
 
 }  // namespace
 
@@ -85,9 +76,16 @@ absl::StatusOr<std::shared_ptr<EvaluatedRows>> Queries::Impl::TracesOf(
     QueryRows& rows, const Opened& opened, const engine::Observable& observable,
     const CancelToken& cancel, OnProgress on_progress) {
   const PosteriorView& view = opened.view;
-  auto values =
-      std::make_shared<EvaluatedRows>(rows.rows.size(), view.active_chains.size(), view.draws);
-  BIF_RETURN_IF_ERROR(resolver_.ReadStored(rows, view, observable, *values));
+  int64_t traces = 0;
+  for (const QueryRow& row : rows.rows) traces += row.traces;
+  const auto draws = static_cast<int64_t>(view.active_chains.size() * view.draws);
+  if (traces * draws * static_cast<int64_t>(sizeof(float)) > kMostTraceBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        rows.field, " has ", traces, " traces of ", draws, " draws, more than ",
+        kMostTraceBytes >> 20, " MiB; ask for fewer samples or shorter sequences at once"));
+  }
+  const auto values = rows.NewValues(view.active_chains.size(), view.draws);
+  BIF_RETURN_IF_ERROR(resolver_.ReadStored(rows, view, *values));
   const size_t missing = rows.Missing(view.draws).size();
   parts_.counters.query_rows_stored += rows.rows.size() - missing;
   if (missing == 0) return values;
@@ -102,11 +100,12 @@ absl::StatusOr<std::shared_ptr<EvaluatedRows>> Queries::Impl::TracesOf(
 std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Opened& opened,
                                      const QueryRows& rows, const Candidates& candidates,
                                      int64_t k) {
-  std::string key = absl::StrCat(
-      opened.view.record.number(), "/", opened.view.draws, "/",
-      absl::StrJoin(opened.view.active_chains, ","), "/", static_cast<int>(request.estimator), "/",
-      static_cast<int>(request.centring), "/", ArrayCode(request.observable), "/", k, "/",
-      candidates.version, "/", rows.dataset);
+  if (rows.array == kNoArray) return "";
+  std::string key =
+      absl::StrCat(opened.view.record.number(), "/", opened.view.draws, "/",
+                   absl::StrJoin(opened.view.active_chains, ","), "/",
+                   static_cast<int>(request.estimator), "/", static_cast<int>(request.centring),
+                   "/", rows.array, "/", k, "/", candidates.version, "/", rows.dataset);
   for (const QueryRow& row : rows.rows) {
     if (!row.ordinal) return "";
     absl::StrAppend(&key, ",", *row.ordinal);
@@ -168,7 +167,7 @@ absl::Status Queries::Impl::Attribute(
                                          "queries", kMaxQueries));
   BIF_ASSIGN_OR_RETURN(
       Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+      reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
   const auto count = static_cast<int64_t>(candidates.rows.size());
   if (request.top_k > count) {
     return FieldError("top_k",
@@ -209,6 +208,7 @@ absl::Status Queries::Impl::Attribute(
 
 absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest& request) {
   BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
+  if (request.tokens) BIF_RETURN_IF_ERROR(CheckGranularity(opened.view.sources.info));
   BIF_ASSIGN_OR_RETURN(const auto record, parts_.datasets.Record(request.dataset, "dataset"));
   // All checks of a query on this dataset hold here too.
   SampleSet set;
@@ -222,6 +222,7 @@ absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest&
   }
   storage::pb::TraceRequest body;
   body.set_dataset(record.id());
+  body.set_tokens(request.tokens);
   BIF_ASSIGN_OR_RETURN(const auto ordinals, parts_.datasets.OrdinalsOf(record, request.sample_ids));
   for (uint32_t ordinal : ordinals) body.add_ordinals(ordinal);
 
@@ -230,6 +231,7 @@ absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest&
   digest.UpdateField(opened.view.record.key());
   digest.UpdateField(record.id());
   for (const std::string& id : request.sample_ids) digest.UpdateField(id);
+  if (request.tokens) digest.UpdateField("granularity TOKEN");
   const Digest body_digest = digest.Finish();
 
   absl::MutexLock lock(&request_mutex_);
@@ -267,7 +269,7 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
   return parts_.executor.Submit(
       Priority::kTrace,
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),
-                    record.number(), std::move(ordinals)));
+                    record.number(), std::move(ordinals), body.tokens()));
 }
 
 absl::Status Queries::Impl::Recover() {
@@ -296,6 +298,11 @@ absl::Status Queries::SelfInfluence(
     const SelfInfluenceRequest& request, const CancelToken& cancel,
     absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink) {
   return impl_->SelfInfluence(request, cancel, sink);
+}
+absl::Status Queries::TokenInfluence(
+    const TokenInfluenceRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink) {
+  return impl_->TokenInfluence(request, cancel, sink);
 }
 absl::Status Queries::ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                                    absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {

@@ -1,5 +1,6 @@
 // Questions to a posterior: which training samples influenced these queries, all scores as a
-// matrix, self-influence, the traces themselves. Rows without traces are evaluated at the stored
+// matrix, which tokens of one sequence influenced which of another, self-influence, the traces
+// themselves. Rows without traces are evaluated at the stored
 // draws, and their traces are kept, so asking again is a look-up.
 //
 // Calls block the calling thread until they are answered (device work runs on the executor,
@@ -138,6 +139,35 @@ struct SelfInfluenceBlock {
   const Provenance* provenance = nullptr;  // valid during the call of the sink
 };
 
+struct TokenInfluenceRequest {
+  std::string posterior;
+  SampleSet training;  // one sample
+  SampleSet query;     // one sample
+  attribution::Estimator estimator = attribution::Estimator::kBif;
+  attribution::Centring centring = attribution::Centring::kPooled;
+  bool standard_errors = false;
+  // The query's tokens [span_begin, span_end). 0: from the first that has a loss, to the last.
+  uint32_t span_begin = 0;
+  uint32_t span_end = 0;
+};
+struct TokenInfluenceSummary {
+  Provenance provenance;
+  uint32_t rows = 0;  // tokens of the training sequence that have a loss: from position 1 on
+  uint32_t first_column = 0;         // the query's position that column 0 stands for
+  ScoredSample sequence_score;       // of the two sums of losses
+  uint32_t sequences_evaluated = 0;  // whose token traces were not there
+};
+// Some rows of the matrix, row major; at most 1 MiB of numbers, and never less than a row.
+struct TokenInfluenceBlock {
+  uint32_t first_row = 0;
+  uint32_t columns = 0;
+  std::vector<float> scores;
+  std::vector<float> standard_errors;    // empty if not asked for
+  std::vector<float> completion_scores;  // a row: with the sum of all columns
+  std::vector<float> completion_standard_errors;
+  const TokenInfluenceSummary* summary = nullptr;  // valid during the call of the sink
+};
+
 struct ExportTracesRequest {
   std::string posterior;
   SampleSet samples;  // inline ones are evaluated if need be; of a dataset, those with traces
@@ -156,6 +186,7 @@ struct TraceSamplesRequest {
   std::string posterior;
   std::string dataset;
   std::vector<std::string> sample_ids;  // empty: all living samples
+  bool tokens = false;
 };
 
 class Queries {
@@ -197,10 +228,16 @@ class Queries {
   absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
                              absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
 
+  // All scores between the tokens of two sequences. Token traces that are not there are evaluated
+  // and kept.
+  absl::Status TokenInfluence(const TokenInfluenceRequest& request, const CancelToken& cancel,
+                              absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink);
+
   absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                             absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
 
-  // Starts an operation that evaluates the losses of stored samples at every draw and keeps them.
+  // Starts an operation that evaluates the losses of stored samples, with `tokens` also those of
+  // their tokens, at every draw and keeps them.
   // It goes on after a restart where it stopped; what is traced already is not evaluated again.
   absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
 

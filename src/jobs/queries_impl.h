@@ -1,5 +1,5 @@
-// What Queries is made of: declared here, because queries.cc (asking, ranking, tracing) and
-// score_streams.cc (everything in blocks) both belong to it. Thread-safe.
+// What Queries is made of: declared here, because queries.cc (asking, ranking, tracing),
+// score_streams.cc (everything in blocks) and token_influence.cc all belong to it. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -46,6 +46,8 @@ class Queries::Impl {
                            absl::FunctionRef<absl::Status(const ScoreBlock&)> sink);
   absl::Status SelfInfluence(const SelfInfluenceRequest& request, const CancelToken& cancel,
                              absl::FunctionRef<absl::Status(const SelfInfluenceBlock&)> sink);
+  absl::Status TokenInfluence(const TokenInfluenceRequest& request, const CancelToken& cancel,
+                              absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink);
   absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                             absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
   absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);

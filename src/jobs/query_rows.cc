@@ -9,7 +9,7 @@
 #include "src/base/status.h"
 #include "src/jobs/dataset_record.h"
 #include "src/jobs/samples.h"
-#include "src/jobs/trace_arrays.h"
+#include "src/jobs/sequences.h"
 #include "src/jobs/trace_cache.h"
 
 namespace bif::jobs {
@@ -56,6 +56,12 @@ std::vector<size_t> QueryRows::Missing(uint32_t draws) const {
   return missing;
 }
 
+std::shared_ptr<EvaluatedRows> QueryRows::NewValues(size_t chains, uint32_t draws) const {
+  std::vector<uint32_t> traces;
+  for (const QueryRow& row : rows) traces.push_back(row.traces);
+  return std::make_shared<EvaluatedRows>(traces, chains, draws);
+}
+
 absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
                                                      const PosteriorView& view,
                                                      const PosteriorTraces& traces,
@@ -82,10 +88,13 @@ absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
 
   std::vector<uint32_t> ordinals;
   for (const QueryRow& row : rows.rows) ordinals.push_back(row.ordinal.value_or(0));
-  const auto traced = traces.index().Find(ArrayCode(observable), rows.dataset, ordinals);
+  rows.array = traces.ArrayOf(observable);
+  const auto traced = traces.index().Find(rows.array, rows.dataset, ordinals);
   for (size_t r = 0; r < rows.rows.size(); ++r) {
     if (rows.rows[r].ordinal) rows.rows[r].traced = traced[r];
   }
+  if (observable.kind == engine::ObservableKind::kTokenLosses)
+    BIF_RETURN_IF_ERROR(CountTokens(view, rows));
   return rows;
 }
 
@@ -162,6 +171,29 @@ absl::Status QueryRowsResolver::ResolveStored(const SampleSet& set, const Poster
   return absl::OkStatus();
 }
 
+absl::Status QueryRowsResolver::CountTokens(const PosteriorView& view, QueryRows& rows) {
+  const auto name_of = [&rows](size_t row) { return absl::StrCat(rows.field, "[", row, "]"); };
+  std::vector<SequenceShape> shapes;
+  if (rows.is_inline) {
+    BIF_ASSIGN_OR_RETURN(shapes, SequenceShapes(view.sources, rows.inline_batch, name_of));
+  }
+  for (size_t r = 0; r < rows.rows.size(); ++r) {
+    QueryRow& row = rows.rows[r];
+    if (row.traced.draws > 0) {
+      row.traces = row.traced.slots;
+    } else if (rows.is_inline) {
+      row.traces = shapes[r].losses;
+    } else {
+      BIF_ASSIGN_OR_RETURN(const SampleBatch sample,
+                           store_.samples().Read(rows.dataset, {*row.ordinal}));
+      BIF_ASSIGN_OR_RETURN(
+          shapes, SequenceShapes(view.sources, sample, [&](int64_t) { return name_of(r); }));
+      row.traces = shapes[0].losses;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<EvaluationSpec> QueryRowsResolver::SpecFor(const QueryRows& rows,
                                                           const PosteriorView& view,
                                                           const engine::Observable& observable) {
@@ -192,18 +224,17 @@ absl::StatusOr<EvaluationSpec> QueryRowsResolver::SpecFor(const QueryRows& rows,
 }
 
 absl::Status QueryRowsResolver::ReadStored(const QueryRows& rows, const PosteriorView& view,
-                                           const engine::Observable& observable,
                                            EvaluatedRows& values) {
-  const storage::TraceArray array{view.record.number(), ArrayCode(observable), rows.dataset};
+  const storage::TraceArray array{view.record.number(), rows.array, rows.dataset};
   for (size_t r = 0; r < rows.rows.size(); ++r) {
     const TracedRow& traced = rows.rows[r].traced;
     const uint32_t draws = std::min(traced.draws, view.draws);
     if (draws == 0) continue;
     for (size_t c = 0; c < view.active_chains.size(); ++c) {
-      BIF_RETURN_IF_ERROR(store_.traces().Read(array, view.active_chains[c], traced.slot, 1, draws,
-                                               static_cast<int64_t>(values.stride()),
-                                               static_cast<int64_t>(c * view.draws),
-                                               values.row(r)));
+      BIF_RETURN_IF_ERROR(
+          store_.traces().Read(array, view.active_chains[c], traced.slot, traced.slots, draws,
+                               static_cast<int64_t>(values.stride()),
+                               static_cast<int64_t>(c * view.draws), values.row(r)));
     }
   }
   return absl::OkStatus();
@@ -245,7 +276,10 @@ absl::Status QueryRowsResolver::Keep(QueryRows& rows, const PosteriorView& view,
   if (rows.is_inline) BIF_RETURN_IF_ERROR(StoreInlineSamples(rows));
   std::vector<NewTrace> fresh;
   for (size_t r : missing) fresh.push_back({*rows.rows[r].ordinal, r, rows.rows[r].traced.draws});
-  return traces.Keep(store_, view, observable, rows.dataset, fresh, values, !rows.is_inline);
+  BIF_RETURN_IF_ERROR(
+      traces.Keep(store_, view, observable, rows.dataset, fresh, values, !rows.is_inline));
+  rows.array = traces.ArrayOf(observable);
+  return absl::OkStatus();
 }
 
 }  // namespace bif::jobs

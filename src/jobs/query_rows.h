@@ -20,6 +20,7 @@
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
+#include "src/jobs/trace_arrays.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -27,21 +28,25 @@ namespace bif::jobs {
 struct QueryRow {
   std::string sample_id;  // stored ones: the user's; inline ones: the digest in hex
   std::optional<uint32_t>
-      ordinal;       // of the dataset; none yet for an inline sample that was never asked
-  TracedRow traced;  // draws == 0: no trace
+      ordinal;          // of the dataset; none yet for an inline sample that was never asked
+  TracedRow traced;     // draws == 0: no trace
+  uint32_t traces = 1;  // of token losses as many as tokens have one
 };
 
 struct QueryRows {
   bool is_inline = false;
-  std::string field;      // "queries.inline" or "queries.sample_ids", for errors
-  uint32_t dataset = 0;   // number; 0: the hidden dataset does not exist yet
-  std::string hidden_id;  // of the hidden dataset
+  std::string field;          // "queries.inline" or "queries.sample_ids", for errors
+  uint32_t array = kNoArray;  // kNoArray: nobody has asked for this observable yet
+  uint32_t dataset = 0;       // number; 0: the hidden dataset does not exist yet
+  std::string hidden_id;      // of the hidden dataset
   std::vector<TensorSpec> columns;
   SampleBatch inline_batch;
   std::vector<QueryRow> rows;
 
   // Rows whose traces do not reach `draws`.
   std::vector<size_t> Missing(uint32_t draws) const;
+  // Room for all their traces.
+  std::shared_ptr<EvaluatedRows> NewValues(size_t chains, uint32_t draws) const;
 };
 
 // Thread-safe.
@@ -61,8 +66,7 @@ class QueryRowsResolver {
                                          const engine::Observable& observable);
 
   // Reads what is stored into `values`: every row's draws [0, traced.draws).
-  absl::Status ReadStored(const QueryRows& rows, const PosteriorView& view,
-                          const engine::Observable& observable, EvaluatedRows& values);
+  absl::Status ReadStored(const QueryRows& rows, const PosteriorView& view, EvaluatedRows& values);
 
   // Keeps what was evaluated, inline samples too; gives every row its ordinal.
   absl::Status Keep(QueryRows& rows, const PosteriorView& view, PosteriorTraces& traces,
@@ -73,6 +77,8 @@ class QueryRowsResolver {
                              QueryRows& rows);
   absl::Status ResolveStored(const SampleSet& set, const PosteriorView& view,
                              const std::string& field, int64_t max_rows, QueryRows& rows);
+  // How many losses each row's tokens have: as many as are stored, or as the sample says.
+  absl::Status CountTokens(const PosteriorView& view, QueryRows& rows);
   absl::Status StoreInlineSamples(QueryRows& rows);
 
   storage::Store& store_;

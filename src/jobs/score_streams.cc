@@ -44,7 +44,7 @@ absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
                                          "queries", kMaxQueries));
   BIF_ASSIGN_OR_RETURN(
       const Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+      reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
   const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
   BIF_ASSIGN_OR_RETURN(const auto values,
                        TracesOf(rows, opened, request.observable, cancel, quiet));
@@ -85,15 +85,14 @@ absl::Status Queries::Impl::SelfInfluence(
   const PosteriorView& view = opened.view;
   BIF_ASSIGN_OR_RETURN(
       const Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, ArrayCode({}), "candidates"));
+      reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
   BIF_ASSIGN_OR_RETURN(const auto missing_columns,
                        reader_.MissingColumnsOf(candidates, view, *opened.traces));
   // No query: an empty scorer still says which draws and blocks count.
   const ScoringSettings settings{attribution::Estimator::kCovariance, request.centring, {}, true};
   BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
                        PrepareScorer(view, settings, {}, view.draws, missing_columns));
-  const auto layout = attribution::MakeLayout(static_cast<int64_t>(view.active_chains.size()),
-                                              prepared.selection.kept(), AutocorrelationOf(view));
+  const auto layout = LayoutOf(view, prepared.selection);
   CandidateReader::Buffer buffer;
   std::vector<attribution::ScoreValue> variances;
   for (const CandidateBlock& block : BlocksOf(candidates)) {
@@ -161,7 +160,7 @@ absl::Status Queries::Impl::ExportTraces(
   }
   BIF_ASSIGN_OR_RETURN(const Candidates samples,
                        reader_.Resolve(request.samples, view, *opened.traces,
-                                       ArrayCode(request.observable), "samples"));
+                                       opened.traces->ArrayOf(request.observable), "samples"));
   const DrawSelection everything(view.active_chains.size(), view.draws, view.draws, {});
   CandidateReader::Buffer buffer;
   for (const CandidateBlock& block : BlocksOf(samples)) {

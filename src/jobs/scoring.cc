@@ -42,36 +42,56 @@ Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selectio
   return provenance;
 }
 
-absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
-                                             const ScoringSettings& settings,
-                                             absl::Span<const float> queries, uint32_t prefix,
-                                             std::vector<uint32_t> missing_columns) {
+absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, uint32_t prefix,
+                                        absl::Span<const absl::Span<const float>> traces,
+                                        std::vector<uint32_t> missing_columns) {
   const size_t chains = view.active_chains.size();
-  const size_t stride = chains * view.draws;
   // Draws behind the prefix are NaN because they are not known yet, not because they could not be
   // read.
-  for (uint32_t column : MissingColumns(queries, stride)) {
-    if (column % view.draws < prefix) missing_columns.push_back(column);
+  for (const absl::Span<const float> some : traces) {
+    for (uint32_t column : MissingColumns(some, chains * view.draws)) {
+      if (column % view.draws < prefix) missing_columns.push_back(column);
+    }
   }
   std::sort(missing_columns.begin(), missing_columns.end());
   missing_columns.erase(std::unique(missing_columns.begin(), missing_columns.end()),
                         missing_columns.end());
-  const DrawSelection selection(chains, view.draws, prefix, missing_columns);
-  if (selection.kept() < 2) {
-    return absl::DataLossError(absl::StrCat("only ", selection.kept(), " of ", prefix, " draws of ",
-                                            PosteriorName(view.record.key()),
+  ChosenDraws chosen{DrawSelection(chains, view.draws, prefix, missing_columns),
+                     missing_columns.size()};
+  if (chosen.selection.kept() < 2) {
+    return absl::DataLossError(absl::StrCat("only ", chosen.selection.kept(), " of ", prefix,
+                                            " draws of ", PosteriorName(view.record.key()),
                                             " can be read in every chain"));
   }
-  std::vector<float> kept(queries.size() / stride * selection.stride());
-  for (size_t q = 0; q < queries.size() / stride; ++q) {
-    selection.Gather(queries.data() + q * stride, kept.data() + q * selection.stride());
-  }
-  const auto layout = attribution::MakeLayout(static_cast<int64_t>(chains), selection.kept(),
-                                              AutocorrelationOf(view));
+  return chosen;
+}
+
+std::vector<float> Gather(const PosteriorView& view, const DrawSelection& selection,
+                          absl::Span<const float> traces) {
+  const size_t stride = view.active_chains.size() * view.draws;
+  std::vector<float> kept(traces.size() / stride * selection.stride());
+  for (size_t q = 0; q < traces.size() / stride; ++q)
+    selection.Gather(traces.data() + q * stride, kept.data() + q * selection.stride());
+  return kept;
+}
+
+attribution::TraceLayout LayoutOf(const PosteriorView& view, const DrawSelection& selection) {
+  return attribution::MakeLayout(static_cast<int64_t>(view.active_chains.size()), selection.kept(),
+                                 AutocorrelationOf(view));
+}
+
+absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
+                                             const ScoringSettings& settings,
+                                             absl::Span<const float> queries, uint32_t prefix,
+                                             std::vector<uint32_t> missing_columns) {
+  BIF_ASSIGN_OR_RETURN(const ChosenDraws chosen,
+                       ChooseDraws(view, prefix, {queries}, std::move(missing_columns)));
+  const DrawSelection& selection = chosen.selection;
   BIF_ASSIGN_OR_RETURN(
-      auto scorer, attribution::Scorer::Create(layout, settings.estimator, settings.centring, kept,
-                                               settings.standard_errors));
-  Provenance provenance = ProvenanceOf(view, selection, missing_columns.size());
+      auto scorer,
+      attribution::Scorer::Create(LayoutOf(view, selection), settings.estimator, settings.centring,
+                                  Gather(view, selection, queries), settings.standard_errors));
+  Provenance provenance = ProvenanceOf(view, selection, chosen.unreadable);
   provenance.estimator = settings.estimator;
   provenance.centring = settings.centring;
   provenance.observable = settings.observable;

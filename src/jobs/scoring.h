@@ -35,6 +35,23 @@ struct PreparedScorer {
   Provenance provenance;
 };
 
+// The first `prefix` draws of each chain, less those at which one of `traces`
+// ([trace][chain][draw]) has no value, or that are among `missing_columns` (those of the
+// candidates). DATA_LOSS if fewer than 2 are left.
+struct ChosenDraws {
+  DrawSelection selection;
+  size_t unreadable = 0;  // draws left out
+};
+absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, uint32_t prefix,
+                                        absl::Span<const absl::Span<const float>> traces,
+                                        std::vector<uint32_t> missing_columns);
+
+// Those draws of traces.
+std::vector<float> Gather(const PosteriorView& view, const DrawSelection& selection,
+                          absl::Span<const float> traces);
+
+attribution::TraceLayout LayoutOf(const PosteriorView& view, const DrawSelection& selection);
+
 // `queries`: [query][chain][draw], of which the first `prefix` draws of each chain are known.
 // `missing_columns`: those of the candidates. DATA_LOSS if fewer than 2 draws are left.
 absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,

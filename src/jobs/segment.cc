@@ -65,7 +65,7 @@ absl::Status CommitSegment(const PosteriorContext& context, const RunningOperati
   BIF_RETURN_IF_ERROR(context.store.HasSpaceFor(segment.bytes()));
 
   storage::WriteSet writes;
-  const storage::TraceArray losses{number, ArrayCode({engine::ObservableKind::kLoss}), dataset};
+  const storage::TraceArray losses{number, kLossArray, dataset};
   uint64_t committed_draws = 0;
   for (auto& chain : *record.mutable_chains()) {
     Segment::Chain& added = segment.chain(chain.index());
@@ -114,7 +114,7 @@ void PutTrainingExtents(const storage::pb::PosteriorRecord& record, uint32_t dat
     extent.mutable_ordinals()->Assign(ordinals.begin(), ordinals.end());
   }
   extent.set_draws(record.draws_committed());
-  writes.Put(storage::TraceExtentKey(record.number(), ArrayCode({engine::ObservableKind::kLoss}),
+  writes.Put(storage::TraceExtentKey(record.number(), kLossArray,
                                      dataset_number, 0),
              extent);
   extent.set_draws(1);

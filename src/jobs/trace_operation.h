@@ -1,7 +1,8 @@
 // The trace job: evaluates stored samples at every draw of a posterior and keeps their losses, a
-// few thousand rows a commit. It works at trace priority, so queries go first and sampling last.
-// What is committed stays, whatever happens; after a restart it goes on with the rows that lack
-// traces. Where the posterior grows meanwhile, the rows get the new draws too.
+// few thousand rows a commit; or the losses of their tokens, a few dozen rows a commit, and with
+// them the sequences' own where they are missing. It works at trace priority, so queries go first
+// and sampling last. What is committed stays, whatever happens; after a restart it goes on with the
+// rows that lack traces. Where the posterior grows meanwhile, the rows get the new draws too.
 #pragma once
 
 #include <cstdint>
@@ -31,11 +32,13 @@ struct TraceJobParts {
   Counters& counters;
 };
 
-// `ordinals`: of `dataset`, to be traced where they are not yet. The task ends the operation.
+// `ordinals`: of `dataset`, to be traced where they are not yet. `tokens`: the losses of tokens.
+// The task ends the operation.
 std::unique_ptr<DeviceTask> MakeTraceTask(const TraceJobParts& parts,
                                           std::shared_ptr<RunningOperation> operation,
                                           PosteriorView view,
                                           std::shared_ptr<PosteriorTraces> traces,
-                                          uint32_t dataset_number, std::vector<uint32_t> ordinals);
+                                          uint32_t dataset_number, std::vector<uint32_t> ordinals,
+                                          bool tokens);
 
 }  // namespace bif::jobs

@@ -16,8 +16,7 @@ JobsFixture::Contents JobsFixture::Read(const std::string& name) {
   const auto dataset =
       *catalog.Get<storage::pb::DatasetRecord>(storage::DatasetKey(record.dataset()));
   const auto rows = static_cast<uint32_t>(TrainingRowCount(record));
-  const storage::TraceArray losses{record.number(), ArrayCode({engine::ObservableKind::kLoss}),
-                                   dataset.number()};
+  const storage::TraceArray losses{record.number(), kLossArray, dataset.number()};
   for (const auto& chain : record.chains()) {
     std::vector<float> traces(size_t{rows} * chain.draws());
     if (chain.draws() > 0) {
