@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "src/attribution/row_kernel.h"
 
 namespace bif::attribution {
 
@@ -32,6 +33,7 @@ void Scorer::Score(absl::Span<const float> rows, absl::Span<ScoreValue> scores) 
   const int64_t values = pairs_.layout().values();
   const int64_t row_count = static_cast<int64_t>(rows.size()) / values;
   for (int64_t i = 0; i < row_count; ++i) {
+    if (i + 1 < row_count) PrefetchRow(rows.data() + (i + 1) * values, values);
     pairs_.Load(rows.data() + i * values, row);
     for (int64_t j = 0; j < queries(); ++j) {
       scores[i * queries() + j] = pairs_.Score(row, queries_[j], scratch);

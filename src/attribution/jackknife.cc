@@ -1,66 +1,143 @@
 #include "src/attribution/jackknife.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "src/attribution/lanes.h"
+#include "src/attribution/row_kernel.h"
+
 namespace bif::attribution {
+namespace {
+
+constexpr int64_t kDoubleLanes = sizeof(DoubleLanes) / sizeof(double);
+
+// Covariances without each block, from `total`, the sum of products about the means over all
+// blocks.
+BIF_MULTIVERSION void WithoutBlocks(int64_t padded_blocks, double total, double inverse_group_size,
+                                    const double* __restrict inverse_rest,
+                                    const double* __restrict inverse_rest_divisor,
+                                    const float* __restrict products,
+                                    const double* __restrict x_whole,
+                                    const double* __restrict y_whole,
+                                    const double* __restrict x_without,
+                                    const double* __restrict y_without, double* __restrict out) {
+  for (int64_t b = 0; b < padded_blocks; ++b) {
+    const double change = x_whole[b] * y_whole[b] * inverse_group_size -
+                          static_cast<double>(products[b]) -
+                          x_without[b] * y_without[b] * inverse_rest[b];
+    out[b] = (total + change) * inverse_rest_divisor[b];
+  }
+}
+
+BIF_INLINE double InverseRoot(double variance) {
+  return variance > 0 ? 1.0 / std::sqrt(variance) : 0.0;
+}
+
+BIF_MULTIVERSION void InverseRoots(int64_t padded_blocks, double* variances) {
+  for (int64_t b = 0; b < padded_blocks; ++b) variances[b] = InverseRoot(variances[b]);
+}
+
+BIF_INLINE double Correlation(double covariance, double x_inverse, double y_inverse) {
+  return std::clamp(covariance * x_inverse * y_inverse, -1.0, 1.0);
+}
+
+BIF_MULTIVERSION void Correlations(int64_t padded_blocks, const double* x_inverses,
+                                   const double* y_inverses, double* __restrict covariances) {
+  for (int64_t b = 0; b < padded_blocks; ++b)
+    covariances[b] = Correlation(covariances[b], x_inverses[b], y_inverses[b]);
+}
+
+// Sum of squared distances from the mean, of what is a block; what pads is 0.
+BIF_MULTIVERSION double SquaresAboutMean(int64_t padded_blocks, double inverse_blocks,
+                                         const double* values, const double* is_block) {
+  DoubleLanes value, sum = {}, squares = {};
+  for (int64_t b = 0; b < padded_blocks; b += kDoubleLanes) {
+    Load(values + b, value);
+    sum += value;
+  }
+  const double mean = Total(sum) * inverse_blocks;
+  for (int64_t b = 0; b < padded_blocks; b += kDoubleLanes) {
+    DoubleLanes counts;
+    Load(values + b, value);
+    Load(is_block + b, counts);
+    const DoubleLanes distance = (value - mean) * counts;
+    squares += distance * distance;
+  }
+  return Total(squares);
+}
+
+}  // namespace
 
 Jackknife::Jackknife(const BlockPlan& plan)
-    : groups_(plan.groups),
+    : blocks_(static_cast<int64_t>(plan.blocks.size())),
+      padded_blocks_(plan.padded_blocks()),
+      groups_(plan.groups),
       inverse_group_size_(1.0 / static_cast<double>(plan.group_size)),
       inverse_divisor_(1.0 / static_cast<double>(plan.divisor())),
-      too_few_(plan.blocks.size() < 2) {
-  for (const Block& block : plan.blocks) {
+      inverse_rest_(padded_blocks_),
+      inverse_rest_divisor_(padded_blocks_),
+      is_block_(padded_blocks_),
+      too_few_(blocks_ < 2) {
+  for (int64_t b = 0; b < blocks_; ++b) {
+    const Block& block = plan.blocks[b];
     const int64_t rest = plan.group_size - block.size;
     const int64_t divisor =
         rest > 0 ? plan.divisor() - block.size : plan.divisor() - (plan.group_size - 1);
     if (divisor < 1) too_few_ = true;
-    group_of_.push_back(block.group);
-    inverse_rest_.push_back(rest > 0 ? 1.0 / static_cast<double>(rest) : 0.0);
-    inverse_rest_divisor_.push_back(divisor > 0 ? 1.0 / static_cast<double>(divisor) : 0.0);
+    inverse_rest_[b] = rest > 0 ? 1.0 / static_cast<double>(rest) : 0.0;
+    inverse_rest_divisor_[b] = divisor > 0 ? 1.0 / static_cast<double>(divisor) : 0.0;
+    is_block_[b] = 1;
   }
 }
 
-void Jackknife::Covariances(absl::Span<const float> products, absl::Span<const float> x_sums,
-                            absl::Span<const float> y_sums, absl::Span<double> cov) const {
-  const size_t blocks = group_of_.size();
-  double total = 0;  // sum over groups of P - Sx*Sy/n
-  for (size_t b = 0; b < blocks; ++b) total += static_cast<double>(products[b]);
-
-  size_t begin = 0;
-  for (int64_t group = 0; group < groups_; ++group) {
-    size_t end = begin;
-    double x_sum = 0;
-    double y_sum = 0;
-    for (; end < blocks && group_of_[end] == group; ++end) {
-      x_sum += static_cast<double>(x_sums[end]);
-      y_sum += static_cast<double>(y_sums[end]);
-    }
-    const double correction = x_sum * y_sum * inverse_group_size_;
-    total -= correction;
-    // What leaving block b out changes in the total; finished below, once all groups' corrections
-    // are in it.
-    for (size_t b = begin; b < end; ++b) {
-      cov[1 + b] = correction - static_cast<double>(products[b]) -
-                   (x_sum - static_cast<double>(x_sums[b])) *
-                       (y_sum - static_cast<double>(y_sums[b])) * inverse_rest_[b];
-    }
-    begin = end;
-  }
-  cov[0] = total * inverse_divisor_;
-  for (size_t b = 0; b < blocks; ++b) cov[1 + b] = (total + cov[1 + b]) * inverse_rest_divisor_[b];
+GroupSums Jackknife::NewGroupSums() const {
+  return {std::vector<double>(padded_blocks_), std::vector<double>(padded_blocks_)};
 }
 
-Estimate Jackknife::Summarise(absl::Span<const double> values) const {
-  if (too_few_) return {values[0], std::numeric_limits<double>::infinity()};
-  const size_t blocks = group_of_.size();
-  double mean = 0;
-  for (size_t b = 1; b <= blocks; ++b) mean += values[b];
-  mean /= static_cast<double>(blocks);
-  double squares = 0;
-  for (size_t b = 1; b <= blocks; ++b) squares += (values[b] - mean) * (values[b] - mean);
-  return {values[0],
-          std::sqrt(squares * static_cast<double>(blocks - 1) / static_cast<double>(blocks))};
+LeaveOneOut Jackknife::NewLeaveOneOut() const { return {0, std::vector<double>(padded_blocks_)}; }
+
+void Jackknife::SumGroups(const float* block_sums, GroupSums& sums) const {
+  const int64_t group_blocks = blocks_ / groups_;  // every chain is cut alike
+  for (int64_t begin = 0; begin < blocks_; begin += group_blocks) {
+    const double whole = SumInDouble(block_sums + begin, group_blocks);
+    for (int64_t b = begin; b < begin + group_blocks; ++b) {
+      sums.whole[b] = whole;
+      sums.without[b] = whole - static_cast<double>(block_sums[b]);
+    }
+  }
+}
+
+void Jackknife::Covariances(const float* products, const GroupSums& x, const GroupSums& y,
+                            LeaveOneOut& covariances) const {
+  double total = SumInDouble(products, padded_blocks_);
+  const int64_t group_blocks = blocks_ / groups_;
+  for (int64_t b = 0; b < blocks_; b += group_blocks)
+    total -= x.whole[b] * y.whole[b] * inverse_group_size_;
+  covariances.whole = total * inverse_divisor_;
+  WithoutBlocks(padded_blocks_, total, inverse_group_size_, inverse_rest_.data(),
+                inverse_rest_divisor_.data(), products, x.whole.data(), y.whole.data(),
+                x.without.data(), y.without.data(), covariances.without.data());
+}
+
+void Jackknife::InvertRoots(LeaveOneOut& variances) const {
+  variances.whole = InverseRoot(variances.whole);
+  InverseRoots(padded_blocks_, variances.without.data());
+}
+
+void Jackknife::Normalise(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
+                          LeaveOneOut& covariances) const {
+  covariances.whole = Correlation(covariances.whole, x_inverses.whole, y_inverses.whole);
+  Correlations(padded_blocks_, x_inverses.without.data(), y_inverses.without.data(),
+               covariances.without.data());
+}
+
+Estimate Jackknife::Summarise(const LeaveOneOut& estimates) const {
+  if (too_few_) return {estimates.whole, std::numeric_limits<double>::infinity()};
+  const auto blocks = static_cast<double>(blocks_);
+  const double squares =
+      SquaresAboutMean(padded_blocks_, 1 / blocks, estimates.without.data(), is_block_.data());
+  return {estimates.whole, std::sqrt(squares * (blocks - 1) / blocks)};
 }
 
 }  // namespace bif::attribution

@@ -11,13 +11,15 @@
 //   sqrt((B - 1)/B * sum_b (theta_b - mean theta)^2)   (Efron and Stein 1981; blocks: Kuensch
 //   1989).
 //
+// This runs for every pair of a row and a query, so everything is one pass over arrays of
+// BlockPlan::padded_blocks() numbers, in which a number that stands for no block counts nothing.
+//
 // Thread-compatible; const methods may be called by several threads.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "src/attribution/layout.h"
 
 namespace bif::attribution {
@@ -27,27 +29,49 @@ struct Estimate {
   double standard_error = 0;  // infinite if there are too few draws to leave a block out
 };
 
+// What the jackknife needs of a trace, by block.
+struct GroupSums {
+  std::vector<double> whole;    // the sum over the block's group: Sx
+  std::vector<double> without;  // the same less the block: Sx - sx_b
+};
+
+// An estimate from all blocks, and those from all but one.
+struct LeaveOneOut {
+  double whole = 0;
+  std::vector<double> without;
+};
+
 class Jackknife {
  public:
   explicit Jackknife(const BlockPlan& plan);
 
-  int64_t blocks() const { return static_cast<int64_t>(group_of_.size()); }
+  int64_t blocks() const { return blocks_; }
 
-  // cov[0] = the covariance, cov[1 + b] = without block b. The spans have blocks() numbers, `cov`
-  // one more.
-  void Covariances(absl::Span<const float> products, absl::Span<const float> x_sums,
-                   absl::Span<const float> y_sums, absl::Span<double> cov) const;
+  GroupSums NewGroupSums() const;
+  LeaveOneOut NewLeaveOneOut() const;
 
-  // From an estimate over all blocks and those without one.
-  Estimate Summarise(absl::Span<const double> values) const;
+  void SumGroups(const float* block_sums, GroupSums& sums) const;
+
+  void Covariances(const float* products, const GroupSums& x, const GroupSums& y,
+                   LeaveOneOut& covariances) const;
+
+  // Turns variances into 1 / sqrt(variance), 0 where there is no variance.
+  void InvertRoots(LeaveOneOut& variances) const;
+  // Turns covariances into correlations.
+  void Normalise(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
+                 LeaveOneOut& covariances) const;
+
+  Estimate Summarise(const LeaveOneOut& estimates) const;
 
  private:
-  std::vector<int64_t> group_of_;
+  int64_t blocks_;
+  int64_t padded_blocks_;
   int64_t groups_;
   double inverse_group_size_;
   double inverse_divisor_;
   std::vector<double> inverse_rest_;          // 1 / (n - n_b), or 0 if the block is the whole group
   std::vector<double> inverse_rest_divisor_;  // 1 / the divisor without block b
+  std::vector<double> is_block_;              // 1, or 0 for what pads
   bool too_few_ = false;
 };
 

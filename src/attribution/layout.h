@@ -47,6 +47,10 @@ struct BlockPlan {
   int64_t group_size = 0;
   std::vector<Block> blocks;  // in order of `begin`
 
+  // Length of arrays over blocks, which the kernels handle kLanes at a time.
+  int64_t padded_blocks() const {
+    return (static_cast<int64_t>(blocks.size()) + kLanes - 1) / kLanes * kLanes;
+  }
   // C*T - 1, C*(T-1) or T - 1: the divisors of the three centrings.
   int64_t divisor() const { return length - groups; }
 };

@@ -48,14 +48,15 @@ CentredTrace PairScorer::NewTrace() const {
   if (centring_ == Centring::kChainMean) trace.averages.resize(layout_.draws);
   trace.means.resize(plan_.groups);
   trace.packed.resize(plan_.packed_length);
-  trace.sums.resize(plan_.blocks.size());
-  trace.squares.resize(plan_.blocks.size());
-  trace.variances.resize(plan_.blocks.size() + 1);
+  trace.sums.resize(plan_.padded_blocks());
+  trace.squares.resize(plan_.padded_blocks());
+  trace.group_sums = jackknife_.NewGroupSums();
+  trace.inverse_deviations = jackknife_.NewLeaveOneOut();
   return trace;
 }
 
 PairScorer::Scratch PairScorer::NewScratch() const {
-  return {std::vector<float>(plan_.blocks.size()), std::vector<double>(plan_.blocks.size() + 1)};
+  return {std::vector<float>(plan_.padded_blocks()), jackknife_.NewLeaveOneOut()};
 }
 
 void PairScorer::Load(const float* trace, CentredTrace& centred) const {
@@ -92,12 +93,13 @@ void PairScorer::LoadSum(absl::Span<const CentredTrace> traces, CentredTrace& su
 void PairScorer::FinishSums(CentredTrace& centred) const {
   // The mean of equal floats is that float, exactly, so a trace without variance has squares of
   // exactly 0.
-  double squares = 0;
-  for (float s : centred.squares) squares += static_cast<double>(s);
+  const double squares = SumInDouble(centred.squares.data(), plan_.padded_blocks());
   centred.constant = squares == 0 || !std::isfinite(squares);
+  jackknife_.SumGroups(centred.sums.data(), centred.group_sums);
   if (IsCorrelation(estimator_)) {
-    jackknife_.Covariances(centred.squares, centred.sums, centred.sums,
-                           absl::MakeSpan(centred.variances));
+    jackknife_.Covariances(centred.squares.data(), centred.group_sums, centred.group_sums,
+                           centred.inverse_deviations);
+    jackknife_.InvertRoots(centred.inverse_deviations);
   }
 }
 
@@ -110,16 +112,12 @@ ScoreValue PairScorer::Score(const CentredTrace& x, const CentredTrace& y, Scrat
 ScoreValue PairScorer::ScoreProducts(const CentredTrace& x, const CentredTrace& y,
                                      absl::Span<const float> products, Scratch& scratch) const {
   if (x.constant || y.constant) return {0, 0, true};
-  std::vector<double>& cov = scratch.cov;
-  jackknife_.Covariances(products, x.sums, y.sums, absl::MakeSpan(cov));
-  if (IsCorrelation(estimator_)) {
-    for (size_t i = 0; i < cov.size(); ++i) {
-      const double variances = x.variances[i] * y.variances[i];
-      cov[i] = variances > 0 ? std::clamp(cov[i] / std::sqrt(variances), -1.0, 1.0) : 0;
-    }
-  }
-  Estimate estimate{cov[0], 0};
-  if (standard_errors_) estimate = jackknife_.Summarise(cov);
+  LeaveOneOut& estimates = scratch.estimates;
+  jackknife_.Covariances(products.data(), x.group_sums, y.group_sums, estimates);
+  if (IsCorrelation(estimator_))
+    jackknife_.Normalise(x.inverse_deviations, y.inverse_deviations, estimates);
+  Estimate estimate{estimates.whole, 0};
+  if (standard_errors_) estimate = jackknife_.Summarise(estimates);
   if (!std::isfinite(estimate.value)) return {0, 0, true};
   return {static_cast<float>(IsNegated(estimator_) ? -estimate.value : estimate.value),
           static_cast<float>(estimate.standard_error), false};
@@ -127,8 +125,8 @@ ScoreValue PairScorer::ScoreProducts(const CentredTrace& x, const CentredTrace& 
 
 ScoreValue PairScorer::Variance(const CentredTrace& x, Scratch& scratch) const {
   if (x.constant) return {0, 0, true};
-  jackknife_.Covariances(x.squares, x.sums, x.sums, absl::MakeSpan(scratch.cov));
-  const Estimate estimate = jackknife_.Summarise(scratch.cov);
+  jackknife_.Covariances(x.squares.data(), x.group_sums, x.group_sums, scratch.estimates);
+  const Estimate estimate = jackknife_.Summarise(scratch.estimates);
   return {static_cast<float>(std::max(0.0, estimate.value)),
           static_cast<float>(estimate.standard_error), false};
 }

@@ -22,10 +22,11 @@ struct CentredTrace {
   std::vector<float> averages;  // over chains, with CHAIN_MEAN
   std::vector<float> means;     // a group
   std::vector<float> packed;
-  std::vector<float> sums;        // a block
-  std::vector<float> squares;     // a block
-  std::vector<double> variances;  // over all blocks, then without each; for correlations
-  bool constant = false;          // no variance, or a value that is not finite
+  std::vector<float> sums;     // a block
+  std::vector<float> squares;  // a block
+  GroupSums group_sums;
+  LeaveOneOut inverse_deviations;  // for correlations
+  bool constant = false;           // no variance, or a value that is not finite
 };
 
 class PairScorer {
@@ -45,11 +46,11 @@ class PairScorer {
   // Numbers for one pair after another; one a thread.
   struct Scratch {
     std::vector<float> products;
-    std::vector<double> cov;
+    LeaveOneOut estimates;
   };
   Scratch NewScratch() const;
   ScoreValue Score(const CentredTrace& x, const CentredTrace& y, Scratch& scratch) const;
-  // The same with the products known: products[b] = sum over block b of x * y.
+  // The same with the products known: products[b] = sum over block b of x * y, padded with zeros.
   ScoreValue ScoreProducts(const CentredTrace& x, const CentredTrace& y,
                            absl::Span<const float> products, Scratch& scratch) const;
   // The variance of x, whatever the estimator.

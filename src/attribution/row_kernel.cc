@@ -1,55 +1,91 @@
 #include "src/attribution/row_kernel.h"
 
 #include <algorithm>
-#include <cstring>
-#include <initializer_list>
 
-// Two versions of each loop, picked when the program is loaded. The pick runs before a sanitizer is
-// ready, so sanitized builds have one version.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define BIF_MULTIVERSION __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define BIF_MULTIVERSION
-#endif
-
-#define BIF_INLINE static inline __attribute__((always_inline))
+#include "src/attribution/lanes.h"
 
 namespace bif::attribution {
 namespace {
 
-typedef float Lanes __attribute__((vector_size(32)));
-typedef int32_t LaneMask __attribute__((vector_size(32)));
-typedef float HalfLanes __attribute__((vector_size(16)));
-typedef double DoubleLanes __attribute__((vector_size(32)));
-
 // Keeps the last `n` lanes, n = 0..7: load the eight masks at kTailMask + n.
 constexpr int32_t kTailMask[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
 
-BIF_INLINE void Load(const float* from, Lanes& lanes) { std::memcpy(&lanes, from, sizeof lanes); }
-BIF_INLINE void Store(const Lanes& lanes, float* to) { std::memcpy(to, &lanes, sizeof lanes); }
+// totals[i] = sum of v[i]'s lanes, for eight vectors at once: pairs of vectors are interleaved and
+// added until one is left. A sum of its own for each would cost more than the loops that fill them.
+BIF_INLINE void StoreTotals(const Lanes (&v)[kLanes], float* totals) {
+  Lanes pairs[4];
+  for (int i = 0; i < 4; ++i) {
+    const Lanes &a = v[2 * i], &b = v[2 * i + 1];
+    pairs[i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
+               __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  Lanes fours[2];
+  for (int i = 0; i < 2; ++i) {
+    const Lanes &a = pairs[2 * i], &b = pairs[2 * i + 1];
+    fours[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
+               __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  Store(Lanes(__builtin_shufflevector(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+              __builtin_shufflevector(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15)),
+        totals);
+}
 
-BIF_INLINE float Total(const Lanes& v) {
-  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+// packed = from - mean, filled with zeros to whole vectors; its lane sums, and those of its
+// squares.
+BIF_INLINE void CentreBlock(const float* from, int64_t size, float mean, float* packed, Lanes& sum,
+                            Lanes& square) {
+  const int64_t rest = size % kLanes;
+  const int64_t whole = size - rest;
+  Lanes block_sum = {};
+  Lanes block_square = {};
+  Lanes v;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    Load(from + i, v);
+    v -= mean;
+    Store(v, packed + i);
+    block_sum += v;
+    block_square += v * v;
+  }
+  if (rest > 0) {
+    if (whole > 0) {
+      // The last eight numbers, those already counted masked away.
+      Load(from + size - kLanes, v);
+      v -= mean;
+      LaneMask keep;
+      Load(kTailMask + rest, keep);
+      v = (Lanes)((LaneMask)v & keep);
+    } else {
+      v = Lanes{};
+      for (int64_t i = 0; i < rest; ++i) v[i] = from[i] - mean;
+    }
+    Store(v, packed + whole);
+    block_sum += v;
+    block_square += v * v;
+  }
+  sum = block_sum;
+  square = block_square;
 }
 
 }  // namespace
 
+void PrefetchRow(const float* row, int64_t size) {
+  constexpr int64_t kCacheLine = 64 / sizeof(float);
+  for (int64_t i = 0; i < size; i += kCacheLine) __builtin_prefetch(row + i);
+}
+
 BIF_MULTIVERSION double SumInDouble(const float* values, int64_t size) {
-  DoubleLanes even = {};
-  DoubleLanes odd = {};
+  // A loop that the compiler turns into vectors: it converts portable ones of floats badly.
+  constexpr int kSums = 16;
+  double sums[kSums] = {};
   int64_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    HalfLanes low;
-    HalfLanes high;
-    std::memcpy(&low, values + i, sizeof low);
-    std::memcpy(&high, values + i + 4, sizeof high);
-    even += __builtin_convertvector(low, DoubleLanes);
-    odd += __builtin_convertvector(high, DoubleLanes);
+  for (; i + kSums <= size; i += kSums) {
+    for (int k = 0; k < kSums; ++k) sums[k] += static_cast<double>(values[i + k]);
   }
-  even += odd;
-  double sum = (even[0] + even[2]) + (even[1] + even[3]);
-  for (; i < size; ++i) sum += static_cast<double>(values[i]);
-  return sum;
+  for (int half = kSums / 2; half > 0; half /= 2) {
+    for (int k = 0; k < half; ++k) sums[k] += sums[half + k];
+  }
+  for (; i < size; ++i) sums[0] += static_cast<double>(values[i]);
+  return sums[0];
 }
 
 void AverageChains(const float* row, int64_t chains, int64_t draws, float* averages) {
@@ -63,41 +99,18 @@ void AverageChains(const float* row, int64_t chains, int64_t draws, float* avera
 
 BIF_MULTIVERSION void CentreAndPack(const BlockPlan& plan, const float* series, const float* means,
                                     float* packed, float* sums, float* squares) {
-  const Block* block = plan.blocks.data();
-  for (const Block* end = block + plan.blocks.size(); block != end; ++block) {
-    const float mean = means[block->group];
-    const float* from = series + block->begin;
-    float* to = packed + block->packed;
-    Lanes sum = {};
-    Lanes square = {};
-    const int64_t rest = block->size % kLanes;
-    const int64_t whole = block->size - rest;
-    for (int64_t i = 0; i < whole; i += kLanes) {
-      Lanes v;
-      Load(from + i, v);
-      v -= mean;
-      Store(v, to + i);
-      sum += v;
-      square += v * v;
+  const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
+  for (int64_t first = 0; first < blocks; first += kLanes) {
+    Lanes sum[kLanes] = {};
+    Lanes square[kLanes] = {};
+    const int64_t count = std::min(kLanes, blocks - first);
+    for (int64_t b = 0; b < count; ++b) {
+      const Block& block = plan.blocks[first + b];
+      CentreBlock(series + block.begin, block.size, means[block.group], packed + block.packed,
+                  sum[b], square[b]);
     }
-    if (rest > 0) {
-      Lanes v = {};
-      if (whole > 0) {
-        // The last eight numbers, those already counted masked away.
-        Load(from + block->size - kLanes, v);
-        v -= mean;
-        LaneMask keep;
-        std::memcpy(&keep, kTailMask + rest, sizeof keep);
-        v = (Lanes)((LaneMask)v & keep);
-      } else {
-        for (int64_t i = 0; i < rest; ++i) v[i] = from[i] - mean;
-      }
-      Store(v, to + whole);
-      sum += v;
-      square += v * v;
-    }
-    *sums++ = Total(sum);
-    *squares++ = Total(square);
+    StoreTotals(sum, sums + first);
+    StoreTotals(square, squares + first);
   }
 }
 
@@ -105,17 +118,23 @@ BIF_MULTIVERSION void BlockProducts(const BlockPlan& plan, const float* x, const
                                     float* products) {
   const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
   int64_t at = 0;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t end = b + 1 < blocks ? plan.blocks[b + 1].packed : plan.packed_length;
-    Lanes sum = {};
-    for (; at < end; at += kLanes) {
-      Lanes u;
-      Lanes v;
-      Load(x + at, u);
-      Load(y + at, v);
-      sum += u * v;
+  for (int64_t first = 0; first < blocks; first += kLanes) {
+    Lanes product[kLanes] = {};
+    const int64_t count = std::min(kLanes, blocks - first);
+    for (int64_t b = 0; b < count; ++b) {
+      const int64_t next = first + b + 1;
+      const int64_t end = next < blocks ? plan.blocks[next].packed : plan.packed_length;
+      Lanes sum = {};
+      for (; at < end; at += kLanes) {
+        Lanes u;
+        Lanes v;
+        Load(x + at, u);
+        Load(y + at, v);
+        sum += u * v;
+      }
+      product[b] = sum;
     }
-    products[b] = Total(sum);
+    StoreTotals(product, products + first);
   }
 }
 
@@ -124,6 +143,7 @@ BIF_MULTIVERSION void TileProducts(const BlockPlan& plan, const float* const x[k
   // Named sums, so that they stay in registers: eight of them, and six for what is loaded.
   static_assert(kTileRows == 4 && kTileColumns == 2);
   const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
+  const int64_t padded_blocks = plan.padded_blocks();
   int64_t at = 0;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t end = b + 1 < blocks ? plan.blocks[b + 1].packed : plan.packed_length;
@@ -145,12 +165,14 @@ BIF_MULTIVERSION void TileProducts(const BlockPlan& plan, const float* const x[k
       s30 += u * v;
       s31 += u * w;
     }
-    float* to = products + b;
-    for (const Lanes* sum : {&s00, &s01, &s10, &s11, &s20, &s21, &s30, &s31}) {
-      *to = Total(*sum);
-      to += blocks;
-    }
+    float totals[kTileRows * kTileColumns];
+    StoreTotals({s00, s01, s10, s11, s20, s21, s30, s31}, totals);
+    for (int64_t pair = 0; pair < kTileRows * kTileColumns; ++pair)
+      products[pair * padded_blocks + b] = totals[pair];
   }
+  for (int64_t pair = 0; pair < kTileRows * kTileColumns; ++pair)
+    std::fill(products + pair * padded_blocks + blocks, products + (pair + 1) * padded_blocks,
+              0.0f);
 }
 
 }  // namespace bif::attribution

@@ -50,7 +50,7 @@ absl::StatusOr<TokenMatrix> TokenMatrix::Create(const TraceLayout& layout, Estim
 void TokenMatrix::Score(int64_t first, int64_t count, absl::Span<ScoreValue> entries,
                         absl::Span<ScoreValue> completions) const {
   const auto width = static_cast<int64_t>(columns_.size());
-  const size_t blocks = pairs_.plan().blocks.size();
+  const auto blocks = static_cast<size_t>(pairs_.plan().padded_blocks());
   std::vector<float> products(kTileRows * kTileColumns * blocks);
   PairScorer::Scratch scratch = pairs_.NewScratch();
   for (int64_t i = 0; i < count; i += kTileRows) {

@@ -21,6 +21,7 @@ namespace {
 
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
 constexpr uint32_t kProgressParts = 10;  // the first estimate comes after a tenth of the draws
+constexpr absl::Duration kScoringTime = absl::Nanoseconds(1);  // of a row's draw, at most
 
 // The traces of one call that are held in memory.
 constexpr int64_t kMostTraceBytes = int64_t{1} << 30;
@@ -44,7 +45,7 @@ absl::StatusOr<Queries::Impl::Opened> Queries::Impl::Open(const std::string& pos
 
 absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened,
                                      const engine::Observable& observable,
-                                     const CancelToken& cancel, OnProgress on_progress,
+                                     const CancelToken& cancel, const Progress& on_progress,
                                      std::shared_ptr<EvaluatedRows> values) {
   CancelToken stop;  // ends the task whichever way this function is left
   const absl::Cleanup stop_task = [&stop] { stop.Cancel(); };
@@ -55,26 +56,26 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
   const uint32_t total = opened.view.draws;
   const uint32_t part = std::max<uint32_t>(2, (total + kProgressParts - 1) / kProgressParts);
   uint32_t next = part;
-  absl::Duration report_cost;
-  absl::Time last_report = absl::InfinitePast();
+  // Rankings on the way take at most about a tenth of the time from the work itself.
+  absl::Time next_report = absl::Now() + 9 * on_progress.expected_cost;
   while (true) {
-    const EvaluatedRows::State state = values->Wait(next, kCancelPoll);
+    const absl::Duration early = next_report - absl::Now();
+    const EvaluatedRows::State state = early > absl::ZeroDuration()
+                                           ? values->Wait(total, std::min(early, kCancelPoll))
+                                           : values->Wait(next, kCancelPoll);
     if (cancel.cancelled()) return CancelledQuery();
     if (state.finished) return state.status;
-    if (state.draws_done < next) continue;
-    next = state.draws_done + part;
-    // Rankings on the way take at most about a tenth of the time from the work itself.
     const absl::Time now = absl::Now();
-    if (now - last_report < 9 * report_cost) continue;
-    BIF_RETURN_IF_ERROR(on_progress(*values, state.draws_done));
-    last_report = absl::Now();
-    report_cost = last_report - now;
+    if (now < next_report || state.draws_done < next) continue;
+    BIF_RETURN_IF_ERROR(on_progress.report(*values, state.draws_done));
+    next = state.draws_done + part;
+    next_report = now + 10 * (absl::Now() - now);
   }
 }
 
 absl::StatusOr<std::shared_ptr<EvaluatedRows>> Queries::Impl::TracesOf(
     QueryRows& rows, const Opened& opened, const engine::Observable& observable,
-    const CancelToken& cancel, OnProgress on_progress) {
+    const CancelToken& cancel, const Progress& on_progress) {
   const PosteriorView& view = opened.view;
   int64_t traces = 0;
   for (const QueryRow& row : rows.rows) traces += row.traces;
@@ -193,8 +194,11 @@ absl::Status Queries::Impl::Attribute(
     update->rows_evaluated = missing_rows;
     return sink(*update);
   };
-  BIF_ASSIGN_OR_RETURN(const auto values,
-                       TracesOf(rows, opened, request.observable, cancel, report));
+  const absl::Duration ranking_cost =
+      static_cast<double>(candidates.rows.size() * rows.rows.size()) *
+      static_cast<double>(view.active_chains.size() * view.draws) * kScoringTime;
+  BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
+                                                   Progress{report, ranking_cost}));
   BIF_ASSIGN_OR_RETURN(
       AttributeUpdate final_update,
       Answer(request, opened, rows, candidates, missing_columns, *values, view.draws, k, cancel));

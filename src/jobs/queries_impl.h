@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "src/jobs/candidates.h"
 #include "src/jobs/draw_reader.h"
 #include "src/jobs/evaluation.h"
@@ -60,16 +61,20 @@ class Queries::Impl {
   };
   absl::StatusOr<Opened> Open(const std::string& posterior, const engine::Observable& observable);
 
-  // Called while rows are being evaluated, whenever a tenth more of the draws is there.
-  using OnProgress = absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)>;
+  // What happens while rows are being evaluated: a report whenever a tenth more of the draws is
+  // there, as long as that does not slow the evaluation down.
+  struct Progress {
+    absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)> report;
+    absl::Duration expected_cost;  // of the first report; later ones are timed
+  };
   // All rows' traces: read where they are stored, evaluated and kept where not.
   absl::StatusOr<std::shared_ptr<EvaluatedRows>> TracesOf(QueryRows& rows, const Opened& opened,
                                                           const engine::Observable& observable,
                                                           const CancelToken& cancel,
-                                                          OnProgress on_progress);
+                                                          const Progress& on_progress);
   absl::Status Evaluate(const QueryRows& rows, const Opened& opened,
                         const engine::Observable& observable, const CancelToken& cancel,
-                        OnProgress on_progress, std::shared_ptr<EvaluatedRows> values);
+                        const Progress& on_progress, std::shared_ptr<EvaluatedRows> values);
 
   absl::StatusOr<AttributeUpdate> Answer(const AttributeRequest& request, const Opened& opened,
                                          const QueryRows& rows, const Candidates& candidates,

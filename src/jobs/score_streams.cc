@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/parallel_for.h"
 #include "src/jobs/queries_impl.h"
 #include "src/jobs/scoring.h"
 #include "src/jobs/trace_arrays.h"
@@ -46,8 +47,8 @@ absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
       const Candidates candidates,
       reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
   const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
-  BIF_ASSIGN_OR_RETURN(const auto values,
-                       TracesOf(rows, opened, request.observable, cancel, quiet));
+  BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
+                                                   {quiet, absl::ZeroDuration()}));
   BIF_ASSIGN_OR_RETURN(const auto missing_columns,
                        reader_.MissingColumnsOf(candidates, view, *opened.traces));
   const ScoringSettings settings{request.estimator, request.centring, request.observable,
@@ -56,26 +57,28 @@ absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
       const PreparedScorer prepared,
       PrepareScorer(view, settings, values->values(), view.draws, missing_columns));
 
-  CandidateReader::Buffer buffer;
-  std::vector<attribution::ScoreValue> scores;
-  for (const CandidateBlock& block : BlocksOf(candidates)) {
+  const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
+  std::vector<CandidateReader::Buffer> buffers(std::max(1, options_.scoring_threads));
+  const auto score = [&](int worker, size_t b) -> absl::StatusOr<ScoreBlock> {
     if (cancel.cancelled()) return CancelledQuery();
+    const CandidateBlock& block = blocks[b];
     BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
-                                                         prepared.selection, buffer));
-    scores.resize((block.end - block.begin) * rows.rows.size());
+                                                         prepared.selection, buffers[worker]));
+    std::vector<attribution::ScoreValue> scores((block.end - block.begin) * rows.rows.size());
     prepared.scorer.Score(traces, absl::MakeSpan(scores));
     ScoreBlock out;
     out.first_candidate = block.begin;
     BIF_ASSIGN_OR_RETURN(out.candidate_ids, reader_.IdsOf(candidates, block));
     out.queries = static_cast<uint32_t>(rows.rows.size());
-    for (const auto& score : scores) {
-      out.scores.push_back(score.score);
-      if (request.standard_errors) out.standard_errors.push_back(score.standard_error);
+    for (const auto& value : scores) {
+      out.scores.push_back(value.score);
+      if (request.standard_errors) out.standard_errors.push_back(value.standard_error);
     }
     out.provenance = &prepared.provenance;
-    BIF_RETURN_IF_ERROR(sink(out));
-  }
-  return absl::OkStatus();
+    return out;
+  };
+  return ParallelInOrder<ScoreBlock>(parts_.workers, options_.scoring_threads, blocks.size(), score,
+                                     sink);
 }
 
 absl::Status Queries::Impl::SelfInfluence(
@@ -93,19 +96,19 @@ absl::Status Queries::Impl::SelfInfluence(
   BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
                        PrepareScorer(view, settings, {}, view.draws, missing_columns));
   const auto layout = LayoutOf(view, prepared.selection);
-  CandidateReader::Buffer buffer;
-  std::vector<attribution::ScoreValue> variances;
-  for (const CandidateBlock& block : BlocksOf(candidates)) {
+  const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
+  std::vector<CandidateReader::Buffer> buffers(std::max(1, options_.scoring_threads));
+  const auto score = [&](int worker, size_t b) -> absl::StatusOr<SelfInfluenceBlock> {
     if (cancel.cancelled()) return CancelledQuery();
+    const CandidateBlock& block = blocks[b];
     BIF_ASSIGN_OR_RETURN(const auto traces, reader_.Rows(candidates, block, view, *opened.traces,
-                                                         prepared.selection, buffer));
-    const size_t count = block.end - block.begin;
-    variances.resize(count);
+                                                         prepared.selection, buffers[worker]));
+    std::vector<attribution::ScoreValue> variances(block.end - block.begin);
     attribution::SelfVariance(layout, request.centring, traces, absl::MakeSpan(variances));
     SelfInfluenceBlock out;
     BIF_ASSIGN_OR_RETURN(out.anchor_losses, AnchorLosses(parts_.store, view, candidates, block));
     BIF_ASSIGN_OR_RETURN(out.sample_ids, reader_.IdsOf(candidates, block));
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < variances.size(); ++i) {
       out.variances.push_back(variances[i].score);
       out.standard_errors.push_back(variances[i].standard_error);
       double sum = 0;
@@ -116,9 +119,10 @@ absl::Status Queries::Impl::SelfInfluence(
           static_cast<float>(sum / static_cast<double>(prepared.selection.stride())));
     }
     out.provenance = &prepared.provenance;
-    BIF_RETURN_IF_ERROR(sink(out));
-  }
-  return absl::OkStatus();
+    return out;
+  };
+  return ParallelInOrder<SelfInfluenceBlock>(parts_.workers, options_.scoring_threads,
+                                             blocks.size(), score, sink);
 }
 
 absl::Status Queries::Impl::ExportTraces(
@@ -152,8 +156,8 @@ absl::Status Queries::Impl::ExportTraces(
         QueryRows rows, resolver_.Resolve(request.samples, view, *opened.traces, request.observable,
                                           "samples", kMaxQueries));
     const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
-    BIF_ASSIGN_OR_RETURN(const auto values,
-                         TracesOf(rows, opened, request.observable, cancel, quiet));
+    BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
+                                                     {quiet, absl::ZeroDuration()}));
     std::vector<std::string> ids;
     for (const QueryRow& row : rows.rows) ids.push_back(row.sample_id);
     return send(ids, values->values());

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "src/attribution/row_kernel.h"
 #include "src/base/status.h"
 
 namespace bif::jobs {
@@ -36,10 +37,9 @@ std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t stri
   // A sum is NaN if one number is: one cheap pass tells that there is nothing to look for, as is
   // nearly always so. (Infinities of both signs make a NaN too; the second pass then finds
   // nothing.)
-  float sum = 0;
-  for (float v : values) sum += v;
   std::vector<uint32_t> missing;
-  if (!std::isnan(sum)) return missing;
+  if (!std::isnan(attribution::SumInDouble(values.data(), static_cast<int64_t>(values.size()))))
+    return missing;
   std::vector<bool> without(stride);
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isnan(values[i])) without[i % stride] = true;
