@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "src/jobs/parallel_for.h"
 
 namespace bif::jobs {
 namespace {
@@ -30,6 +33,40 @@ TEST(WorkerPool, RefusesMoreThanItsQueueHolds) {
   EXPECT_TRUE(pool.Submit([] {}).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(pool.Submit([] {})));
   go_on.Notify();
+}
+
+TEST(ParallelInOrder, HandsOnEveryResultInOrder) {
+  WorkerPool pool({.threads = 2});
+  std::vector<size_t> seen;
+  const absl::Status status = ParallelInOrder<size_t>(
+      pool, 3, 100, [](int, size_t i) -> absl::StatusOr<size_t> { return 10 * i; },
+      [&](const size_t& result) {
+        seen.push_back(result);
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(seen.size(), 100u);
+  for (size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], 10 * i);
+}
+
+TEST(ParallelInOrder, EndsWithTheFirstErrorOfEitherSide) {
+  WorkerPool pool({.threads = 1});
+  size_t used = 0;
+  const auto use = [&](const size_t& result) {
+    ++used;
+    return result == 5 ? absl::CancelledError("enough") : absl::OkStatus();
+  };
+  const auto make = [](int, size_t i) -> absl::StatusOr<size_t> { return i; };
+  EXPECT_EQ(ParallelInOrder<size_t>(pool, 2, 100, make, use).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(used, 6u);
+
+  used = 0;
+  const auto fail = [](int, size_t i) -> absl::StatusOr<size_t> {
+    if (i == 0) return absl::DataLossError("damaged");
+    return i;
+  };
+  EXPECT_EQ(ParallelInOrder<size_t>(pool, 2, 100, fail, use).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(used, 0u);
 }
 
 }  // namespace
