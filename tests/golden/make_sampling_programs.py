@@ -66,6 +66,7 @@ def golden(model):
         "probabilities": logits.softmax(1).gather(1, labels[:, None]).flatten().tolist(),
         "margins": (logits.gather(1, labels[:, None]).squeeze(1) - others.amax(1)).tolist(),
         "logits_2": logits[:, 2].tolist(),
+        "logits_2_minus_0": (logits[:, 2] - logits[:, 0]).tolist(),
         "gradient": torch.cat([g.flatten() for g in gradient]).tolist(),
     }
 

@@ -11,6 +11,7 @@
 #include "src/base/status.h"
 #include "src/engine/length_buckets.h"
 #include "src/engine/torch/attention_path.h"
+#include "src/engine/torch/losses.h"
 #include "src/engine/torch/mixed_precision.h"
 #include "src/engine/torch/token_losses.h"
 #include "src/engine/torch/vmap.h"
@@ -61,12 +62,6 @@ absl::Status CheckSpan(const Sequences& rows, int64_t first, int64_t count, int6
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status CheckLogit(const char* field, uint32_t index, int64_t vocabulary) {
-  if (int64_t{index} < vocabulary) return absl::OkStatus();
-  return FieldError(field, absl::StrCat("must be below the size of the vocabulary, ", vocabulary,
-                                        ", is ", index));
 }
 
 // What a row's values come to. Probabilities and margins are averaged, whatever the reduction of
@@ -193,12 +188,9 @@ absl::Status CheckTokenObservable(const Sequences& rows, int64_t first, int64_t 
       return absl::OkStatus();
     case ObservableKind::kSpanLoss:
       return CheckSpan(rows, first, count, shortest, observable);
-    case ObservableKind::kLogitDifference:
-      BIF_RETURN_IF_ERROR(
-          CheckLogit("observable.other_logit_index", observable.other_logit_index, vocabulary));
-      [[fallthrough]];
     case ObservableKind::kLogit:
-      BIF_RETURN_IF_ERROR(CheckLogit("observable.logit_index", observable.logit_index, vocabulary));
+    case ObservableKind::kLogitDifference:
+      BIF_RETURN_IF_ERROR(CheckLogits(observable, vocabulary));
       [[fallthrough]];
     case ObservableKind::kTokenProbability:
       if (observable.position >= 1 && int64_t{observable.position} < shortest)

@@ -27,14 +27,6 @@ at::Tensor MeanOfRest(const at::Tensor& values) {
   return values.dim() > 1 ? values.flatten(1).mean(1) : values;
 }
 
-absl::Status CheckLogit(LossKind loss, int64_t classes, uint32_t index, const char* field) {
-  if (loss == LossKind::kProgramLosses)
-    return FieldError("observable.kind", "the program returns losses and has no logits");
-  if (int64_t{index} < classes) return absl::OkStatus();
-  return FieldError(field,
-                    absl::StrCat("must be below the number of classes, ", classes, ", is ", index));
-}
-
 }  // namespace
 
 at::Tensor AtLabel(const at::Tensor& values, const at::Tensor& labels) {
@@ -122,6 +114,21 @@ LossesAndGradient CrossEntropyOf(const at::Tensor& output, const at::Tensor& lab
   return found;
 }
 
+absl::Status CheckLogits(const Observable& observable, int64_t classes) {
+  const auto refuse = [&](const char* field, uint32_t index) {
+    return FieldError(
+        field, absl::StrCat("must be below the number of logits, ", classes, ", is ", index));
+  };
+  if (int64_t{observable.logit_index} >= classes)
+    return refuse("observable.logit_index", observable.logit_index);
+  if (observable.kind != ObservableKind::kLogitDifference) return absl::OkStatus();
+  if (int64_t{observable.other_logit_index} >= classes)
+    return refuse("observable.other_logit_index", observable.other_logit_index);
+  if (observable.other_logit_index != observable.logit_index) return absl::OkStatus();
+  return FieldError("observable.other_logit_index",
+                    "must differ from logit_index: a logit minus itself is always 0");
+}
+
 absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& observable) {
   switch (observable.kind) {
     case ObservableKind::kLoss:
@@ -131,12 +138,10 @@ absl::Status CheckObservable(LossKind loss, int64_t classes, const Observable& o
       if (loss == LossKind::kCrossEntropy) return absl::OkStatus();
       return FieldError("observable.kind",
                         "wants a program with logits and the cross-entropy loss");
-    case ObservableKind::kLogitDifference:
-      BIF_RETURN_IF_ERROR(
-          CheckLogit(loss, classes, observable.other_logit_index, "observable.other_logit_index"));
-      [[fallthrough]];
     case ObservableKind::kLogit:
-      return CheckLogit(loss, classes, observable.logit_index, "observable.logit_index");
+    case ObservableKind::kLogitDifference:
+      if (loss != LossKind::kProgramLosses) return CheckLogits(observable, classes);
+      return FieldError("observable.kind", "the program returns losses and has no logits");
     default:
       break;
   }

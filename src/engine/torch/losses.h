@@ -48,6 +48,10 @@ struct LossesAndGradient {
 LossesAndGradient CrossEntropyOf(const at::Tensor& output, const at::Tensor& labels,
                                  bool with_gradient);
 
+// Refuses logits that are out of range, and a logit's difference with itself
+// ("observable.logit_index", "observable.other_logit_index").
+absl::Status CheckLogits(const Observable& observable, int64_t classes);
+
 // Refuses what this loss does not have ("observable.kind") and logits out of range
 // ("observable.logit_index", "observable.other_logit_index"). For sequences, see
 // CheckTokenObservable.

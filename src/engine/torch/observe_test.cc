@@ -73,6 +73,8 @@ TEST_F(SmallMlp, ObservablesEqualPyTorch) {
              1e-6f);
   ExpectNear(Observed({ObservableKind::kMargin}, anchor, 0, 8), want("margins"), 1e-6f);
   ExpectNear(Observed({ObservableKind::kLogit, 2}, anchor, 0, 8), want("logits_2"), 1e-6f);
+  ExpectNear(Observed({ObservableKind::kLogitDifference, 2, 0}, anchor, 0, 8),
+             want("logits_2_minus_0"), 1e-6f);
 }
 
 TEST_F(SmallMlp, RowsMayBeCutIntoAnyBatches) {
@@ -149,6 +151,15 @@ TEST_F(SmallMlp, SamplesThatDoNotFitAreRefused) {
 TEST_F(SmallMlp, ImpossibleRequestsAreRefused) {
   EXPECT_EQ(FieldPath(ObserveStatus({ObservableKind::kLogit, 3})), "observable.logit_index");
   EXPECT_EQ(FieldPath(ObserveStatus({ObservableKind{77}})), "observable.kind");
+  EXPECT_EQ(FieldPath(ObserveStatus({ObservableKind::kLogitDifference, 3, 0})),
+            "observable.logit_index");
+  for (const uint32_t other : {3u, 1u}) {
+    EXPECT_EQ(FieldPath(ObserveStatus({ObservableKind::kLogitDifference, 1, other})),
+              "observable.other_logit_index");
+  }
+  for (const ObservableKind of_sequences :
+       {ObservableKind::kSpanLoss, ObservableKind::kTokenProbability, ObservableKind::kTokenLosses})
+    EXPECT_EQ(FieldPath(ObserveStatus({of_sequences})), "observable.kind");
   std::vector<float> values(2);
   const std::vector<float> short_delta(5);
   const absl::Span<const float> anchor;
