@@ -3,7 +3,9 @@
 #include "client/client.h"
 #include "client/internal/connection.h"
 #include "client/internal/upload.h"
+#include "client/internal/weight_files.h"
 #include "client/request_id.h"
+#include "client/status_macros.h"
 
 namespace bif::client {
 
@@ -11,7 +13,8 @@ absl::StatusOr<v1::Program> Client::CreateProgram(v1::ProgramSpec spec,
                                                   const std::string& local_file,
                                                   const UploadProgress& progress) {
   FillRequestId(spec);
-
+  std::vector<LocalFile> files;
+  if (!local_file.empty()) files.push_back({"", local_file});
   v1::CreateProgramRequest first;
   *first.mutable_spec() = std::move(spec);
   v1::Program created;
@@ -20,7 +23,7 @@ absl::StatusOr<v1::Program> Client::CreateProgram(v1::ProgramSpec spec,
         created.Clear();
         auto stub = v1::Checkpoints::NewStub(connection_->channel);
         auto writer = stub->CreateProgram(&context, &created);
-        return WriteSpecAndFile(context, *writer, first, local_file, progress);
+        return WriteSpecAndFiles(context, *writer, first, files, progress);
       });
   if (!status.ok()) return status;
   return created;
@@ -46,10 +49,14 @@ absl::Status Client::DeleteProgram(const std::string& name) {
 }
 
 absl::StatusOr<v1::Checkpoint> Client::CreateCheckpoint(v1::CheckpointSpec spec,
-                                                        const std::string& local_file,
+                                                        const std::string& local_weights,
                                                         const UploadProgress& progress) {
   FillRequestId(spec);
-  spec.set_from_chunks(!local_file.empty());
+  spec.set_from_chunks(!local_weights.empty());
+  std::vector<LocalFile> files;
+  if (!local_weights.empty()) {
+    CLIENT_ASSIGN_OR_RETURN(files, LocalWeightFiles(local_weights));
+  }
   v1::CreateCheckpointRequest first;
   *first.mutable_spec() = std::move(spec);
   v1::Checkpoint created;
@@ -58,7 +65,7 @@ absl::StatusOr<v1::Checkpoint> Client::CreateCheckpoint(v1::CheckpointSpec spec,
         created.Clear();
         auto stub = v1::Checkpoints::NewStub(connection_->channel);
         auto writer = stub->CreateCheckpoint(&context, &created);
-        return WriteSpecAndFile(context, *writer, first, local_file, progress);
+        return WriteSpecAndFiles(context, *writer, first, files, progress);
       });
   if (!status.ok()) return status;
   return created;

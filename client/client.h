@@ -76,10 +76,11 @@ class Client {
   absl::StatusOr<v1::ListProgramsResponse> ListPrograms(const v1::ListProgramsRequest& request);
   absl::Status DeleteProgram(const std::string& name);
 
-  // As CreateProgram; with both spec.path and `local_file` empty the weights are those of the
-  // program's archive.
+  // As CreateProgram; with both spec.path and `local_weights` empty the weights are those of the
+  // program's archive. `local_weights` may be a safetensors file, an index (*.index.json) with its
+  // shards beside it, or a folder that holds model.safetensors.index.json or model.safetensors.
   absl::StatusOr<v1::Checkpoint> CreateCheckpoint(v1::CheckpointSpec spec,
-                                                  const std::string& local_file,
+                                                  const std::string& local_weights,
                                                   const UploadProgress& progress = {});
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name);
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
@@ -91,6 +92,9 @@ class Client {
   // --- Datasets.
   absl::StatusOr<v1::Dataset> CreateDataset(v1::CreateDatasetRequest request);
   absl::StatusOr<v1::ImportSamplesResponse> ImportSamples(v1::ImportSamplesRequest request);
+  // The same from local files: the request's paths are theirs.
+  absl::StatusOr<v1::ImportSamplesResponse> UploadSamples(v1::ImportSamplesRequest request,
+                                                          const UploadProgress& progress = {});
   // Streams `samples` in messages of at most 1 MiB; a single larger sample goes alone, one above 4
   // MiB less overhead is refused with INVALID_ARGUMENT before it is sent. All become visible
   // together. `sent` hears the samples sent so far.

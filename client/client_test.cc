@@ -1,22 +1,23 @@
 // The client against a fake server in this process: retries, uploads, streams, resumed watches.
 #include "client/client.h"
 
-#include <cstdio>
 #include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "client/error.h"
-#include "tests/support/client/fake_server.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/fake_server.h"
+#include "tests/support/temp_dir.h"
 
 namespace bif::client {
 namespace {
 
 using google::longrunning::Operation;
 
-class ClientTest : public testing::Test {
+class ClientTest : public ::testing::Test {
  protected:
   ClientOptions Options() {
     ClientOptions options;
@@ -25,21 +26,15 @@ class ClientTest : public testing::Test {
     return options;
   }
 
-  // A local file that is removed at the end of the test.
-  std::string File(const std::string& content) {
-    const std::string path = testing::TempDir() + "/client_test_upload";
-    std::ofstream(path, std::ios::binary) << content;
-    files_.push_back(path);
-    return path;
-  }
-
-  void TearDown() override {
-    for (const std::string& file : files_) std::remove(file.c_str());
+  // The path of a new local file.
+  std::string File(const std::string& content, const std::string& name = "upload") {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+    return folder_ / name;
   }
 
   FakeServer server_;
   std::vector<absl::Duration> waits_;
-  std::vector<std::string> files_;
+  bif::testing::TempDir folder_;
 };
 
 FakeServer::Error Ok() { return {}; }
@@ -166,6 +161,48 @@ TEST_F(ClientTest, ABrokenUploadIsRepeatedWhole) {
   Client client(Options());
   ASSERT_TRUE(client.CreateCheckpoint({}, File("weights")).ok());
   EXPECT_EQ(received, (std::vector<std::string>{"weights", "weights"}));
+}
+
+TEST_F(ClientTest, ShardedWeightsAreSentByNameAfterTheirIndex) {
+  std::vector<std::pair<std::string, std::string>> received;  // name, content
+  server_.create_checkpoint = [&](const std::vector<v1::CreateCheckpointRequest>& requests,
+                                  v1::Checkpoint&) {
+    received.clear();
+    for (const auto& request : requests) {
+      if (request.has_file()) received.emplace_back(request.file(), "");
+      if (request.has_chunk()) received.back().second += request.chunk();
+    }
+    return Ok();
+  };
+  const std::string index =
+      R"({"weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}})";
+  File(index, "model.safetensors.index.json");
+  File("one", "1.safetensors");
+  File("two", "2.safetensors");
+  Client client(Options());
+  int64_t total_bytes = 0;
+  const auto progress = [&](int64_t, int64_t total) { total_bytes = total; };
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"model.safetensors.index.json", index}, {"1.safetensors", "one"}, {"2.safetensors", "two"}};
+  ASSERT_TRUE(client.CreateCheckpoint({}, folder_.path(), progress).ok());
+  EXPECT_EQ(received, expected);
+  EXPECT_EQ(total_bytes, static_cast<int64_t>(index.size()) + 6);
+  ASSERT_TRUE(client.CreateCheckpoint({}, folder_ / "model.safetensors.index.json").ok());
+  EXPECT_EQ(received, expected);
+}
+
+TEST_F(ClientTest, ShardsThatAreMissingOrElsewhereFailBeforeAnythingIsSent) {
+  Client client(Options());
+  const auto refused = [&](const std::string& index) {
+    const std::string path = File(index, "model.safetensors.index.json");
+    return client.CreateCheckpoint({}, path).status();
+  };
+  const absl::Status missing = refused(R"({"weight_map": {"a": "3.safetensors"}})");
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(absl::StrContains(missing.message(), "the shard 3.safetensors")) << missing;
+  EXPECT_EQ(refused(R"({"weight_map": {"a": "../1.safetensors"}})").code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(server_.calls("CreateCheckpoint"), 0);
 }
 
 TEST_F(ClientTest, AMissingFileFailsBeforeAnythingIsKept) {

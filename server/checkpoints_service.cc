@@ -13,7 +13,7 @@ namespace {
 class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
  public:
   ProgramReceiver(jobs::Checkpoints& checkpoints, v1::Program* response)
-      : checkpoints_(checkpoints), upload_(checkpoints), response_(response) {}
+      : checkpoints_(checkpoints), upload_([&] { return checkpoints_.NewUpload(); }), response_(response) {}
 
   absl::Status OnMessage(const v1::CreateProgramRequest& message) override {
     if (message.has_chunk()) return upload_.AddChunk(message.chunk(), path_.empty());
@@ -44,10 +44,11 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
 class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequest> {
  public:
   CheckpointReceiver(jobs::Checkpoints& checkpoints, v1::Checkpoint* response)
-      : checkpoints_(checkpoints), upload_(checkpoints), response_(response) {}
+      : checkpoints_(checkpoints), upload_([&] { return checkpoints_.NewUpload(); }), response_(response) {}
 
   absl::Status OnMessage(const v1::CreateCheckpointRequest& message) override {
     if (message.has_chunk()) return upload_.AddChunk(message.chunk(), from_chunks_);
+    if (message.has_file()) return upload_.StartFile(message.file(), from_chunks_);
     if (!message.has_spec()) return upload_.CountEmpty();
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
     spec_ = FromProto(message.spec());
@@ -65,7 +66,7 @@ class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequ
       return Fill(checkpoints_.CreateCheckpoint(spec_, path_), response_, ToProto);
     if (!from_chunks_) return Fill(checkpoints_.CreateCheckpoint(spec_), response_, ToProto);
     if (!upload_.has_file()) return FieldError("spec.from_chunks", "is set, but no chunk followed");
-    return Fill(checkpoints_.CreateCheckpoint(spec_, upload_.TakeFile()), response_, ToProto);
+    return Fill(checkpoints_.CreateCheckpoint(spec_, upload_.TakeFiles()), response_, ToProto);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "google/protobuf/empty.pb.h"
+#include "tests/support/safetensors_bytes.h"
 #include "tests/support/server/linear_regression.h"
 
 namespace bif::server::testing {
@@ -170,6 +171,85 @@ TEST(CheckpointsService, ACheckpointTakesUploadedWeightsOrThoseOfTheArchive) {
   auto missing = server.Write("bif.v1.Checkpoints/CreateCheckpoint", none);
   missing->Write(spec);
   EXPECT_EQ(missing->Finish().field, "spec.from_chunks");
+}
+
+// Messages of CreateCheckpoint on a checkpoint's program.
+class WeightUpload {
+ public:
+  explicit WeightUpload(TestServer& server) : server_(server) {
+    v1::GetCheckpointRequest get;
+    get.set_name(MakeCheckpoint(server));
+    EXPECT_TRUE(server.Call("bif.v1.Checkpoints/GetCheckpoint", get, archive_).ok());
+  }
+  static v1::CreateCheckpointRequest File(const std::string& name) {
+    v1::CreateCheckpointRequest request;
+    request.set_file(name);
+    return request;
+  }
+  static v1::CreateCheckpointRequest Chunk(const std::string& bytes) {
+    v1::CreateCheckpointRequest request;
+    request.set_chunk(bytes);
+    return request;
+  }
+  CallEnd Send(const std::vector<v1::CreateCheckpointRequest>& parts, bool from_chunks = true) {
+    auto upload = server_.Write("bif.v1.Checkpoints/CreateCheckpoint", made_);
+    v1::CreateCheckpointRequest spec;
+    spec.mutable_spec()->set_program(archive_.program());
+    spec.mutable_spec()->set_from_chunks(from_chunks);
+    upload->Write(spec);
+    for (const auto& part : parts) {
+      if (!upload->Write(part)) break;
+    }
+    return upload->Finish();
+  }
+  const v1::Checkpoint& archive() const { return archive_; }
+  const v1::Checkpoint& made() const { return made_; }
+
+ private:
+  TestServer& server_;
+  v1::Checkpoint archive_, made_;
+};
+
+constexpr char kIndex[] = R"({"weight_map": {"front": "1.safetensors", "back": "2.safetensors"}})";
+
+TEST(CheckpointsService, ShardsAndTheirIndexComeInOneUpload) {
+  TestServer server;
+  WeightUpload upload(server);
+  const auto file = WeightUpload::File;
+  const auto chunk = WeightUpload::Chunk;
+  const std::string front = bif::testing::SafetensorsBytes({{"front", {0.5f, -0.25f}}});
+  const std::string back = bif::testing::SafetensorsBytes({{"back", {1.0f}}});
+  const CallEnd end =
+      upload.Send({file("m.index.json"), chunk(kIndex), file("2.safetensors"), chunk(back),
+                   file("1.safetensors"), chunk(front.substr(0, 9)), chunk(front.substr(9))});
+  ASSERT_TRUE(end.ok()) << end;
+  EXPECT_EQ(upload.made().name(), upload.archive().name()) << "the same weights as the archive's";
+}
+
+TEST(CheckpointsService, FilesOutOfOrderAreRefusedByField) {
+  TestServer server;
+  WeightUpload upload(server);
+  const auto file = WeightUpload::File;
+  const auto chunk = WeightUpload::Chunk;
+  const std::string front = bif::testing::SafetensorsBytes({{"front", {0.5f, -0.25f}}});
+  const struct {
+    std::vector<v1::CreateCheckpointRequest> parts;
+    const char* message;
+  } cases[] = {
+      {{file("")}, "without folders"},
+      {{file("a/b")}, "without folders"},
+      {{file("a"), file("a")}, "a second time"},
+      {{chunk("x"), file("a")}, "without a name"},
+      {{file("a"), chunk("x"), file("b"), chunk("y")}, "without an index"},
+      {{file("m.index.json"), chunk(kIndex), file("1.safetensors"), chunk(front)},
+       "'2.safetensors'"},
+  };
+  for (const auto& c : cases) {
+    const CallEnd end = upload.Send(c.parts);
+    EXPECT_EQ(end.field, "file") << c.message << ": " << end;
+    EXPECT_THAT(end.message, HasSubstr(c.message));
+  }
+  EXPECT_EQ(upload.Send({file("a")}, /*from_chunks=*/false).field, "file");
 }
 
 TEST(CheckpointsService, WhatIsNeededCannotBeDeletedAndWhatIsUnknownIsNotFound) {

@@ -4,6 +4,7 @@
 #include "server/convert_datasets.h"
 #include "server/services.h"
 #include "server/unary_call.h"
+#include "server/upload_receiver.h"
 
 namespace bif::server {
 namespace {
@@ -40,6 +41,33 @@ class AppendReceiver final : public MessageReceiver<v1::AppendSamplesRequest> {
   v1::AppendSamplesResponse* const response_;
 };
 
+class UploadReceiver final : public MessageReceiver<v1::UploadSamplesRequest> {
+ public:
+  UploadReceiver(jobs::Datasets& datasets, v1::ImportSamplesResponse* response)
+      : datasets_(datasets), upload_([&] { return datasets_.NewUpload(); }), response_(response) {}
+
+  absl::Status OnMessage(const v1::UploadSamplesRequest& message) override {
+    if (message.has_chunk()) return upload_.AddChunk(message.chunk(), /*allowed=*/true);
+    if (message.has_file()) return upload_.StartFile(message.file(), /*allowed=*/true);
+    if (!message.has_spec()) return upload_.CountEmpty();
+    BIF_RETURN_IF_ERROR(upload_.CountSpec());
+    BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec()));
+    return absl::OkStatus();
+  }
+
+  absl::Status OnEnd() override {
+    if (!upload_.has_spec())
+      return FieldError("spec", "is missing; the first message must carry it");
+    return Fill(datasets_.Import(spec_, upload_.TakeFiles()), response_, ToProto);
+  }
+
+ private:
+  jobs::Datasets& datasets_;
+  UploadState upload_;
+  jobs::ImportSpec spec_;
+  v1::ImportSamplesResponse* const response_;
+};
+
 class DatasetsService final : public v1::Datasets::CallbackService {
  public:
   explicit DatasetsService(CallRuntime& runtime)
@@ -61,6 +89,13 @@ class DatasetsService final : public v1::Datasets::CallbackService {
       BIF_ASSIGN_OR_RETURN(const jobs::ImportSpec spec, FromProto(*request));
       return Fill(datasets_.Import(spec), response, ToProto);
     });
+  }
+
+  grpc::ServerReadReactor<v1::UploadSamplesRequest>* UploadSamples(
+      grpc::CallbackServerContext* context, v1::ImportSamplesResponse* response) override {
+    return ClientStreamCall<v1::UploadSamplesRequest>::Start(
+        runtime_, context, "bif.v1.Datasets/UploadSamples",
+        std::make_unique<UploadReceiver>(datasets_, response));
   }
 
   grpc::ServerReadReactor<v1::AppendSamplesRequest>* AppendSamples(

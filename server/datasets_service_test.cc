@@ -126,6 +126,55 @@ TEST(DatasetsService, SequencesOfAnyLengthKeepTheirOwnShapesAndEmptyOnesAreRefus
   }
 }
 
+// Messages of UploadSamples into a dataset of one IDX column of two rows.
+CallEnd UploadIdx(TestServer& server, const std::string& dataset, const std::string& file_name,
+                  const std::string& content, v1::ImportSamplesResponse* response) {
+  v1::UploadSamplesRequest spec;
+  spec.mutable_spec()->set_dataset(dataset);
+  auto* column = spec.mutable_spec()->mutable_idx()->add_columns();
+  column->set_column("label");
+  column->set_path("labels.idx");
+  auto upload = server.Write("bif.v1.Datasets/UploadSamples", *response);
+  upload->Write(spec);
+  v1::UploadSamplesRequest part;
+  part.set_file(file_name);
+  upload->Write(part);
+  part.set_chunk(content.substr(0, 5));
+  upload->Write(part);
+  part.set_chunk(content.substr(5));
+  upload->Write(part);
+  return upload->Finish();
+}
+
+TEST(DatasetsService, FilesOfTheClientAreImportedAsThoseOfTheServerAre) {
+  TestServer server;
+  v1::CreateDatasetRequest create;
+  create.set_dataset_id("labels");
+  create.add_columns()->set_name("label");
+  create.mutable_columns(0)->set_dtype(v1::INT64);
+  v1::Dataset dataset;
+  ASSERT_TRUE(server.Call("bif.v1.Datasets/CreateDataset", create, dataset).ok());
+  // IDX: two zeros, type 8 = unsigned byte, rank 1, two rows, values.
+  const std::string idx("\0\0\x08\x01\0\0\0\x02\x07\x09", 10);
+  v1::ImportSamplesResponse response;
+  const CallEnd end = UploadIdx(server, dataset.name(), "labels.idx", idx, &response);
+  ASSERT_TRUE(end.ok()) << end;
+  EXPECT_EQ(response.imported(), 2);
+  v1::GetSampleRequest get;
+  get.set_name(dataset.name() + "/samples/1");
+  v1::Sample sample;
+  ASSERT_TRUE(server.Call("bif.v1.Datasets/GetSample", get, sample).ok());
+  EXPECT_EQ(sample.tensors(0).data(), std::string("\x09\0\0\0\0\0\0\0", 8));
+
+  const CallEnd other = UploadIdx(server, dataset.name(), "images.idx", idx, &response);
+  EXPECT_EQ(other.field, "idx.columns[0].path") << other;
+  const CallEnd torn = UploadIdx(server, dataset.name(), "labels.idx", idx.substr(0, 9), &response);
+  EXPECT_EQ(torn.field, "idx") << torn;
+  EXPECT_EQ(torn.message, "idx: labels.idx: the file is cut off at byte 9")
+      << "the daemon's own copy has a name that tells the client nothing";
+  EXPECT_EQ(Get(server, dataset.name()).samples(), 2);
+}
+
 TEST(DatasetsService, BadSamplesAreRefusedByFieldAndTheWholeAppendWithThem) {
   TestServer server;
   const std::string name = MakeDataset(server, "train", 2);

@@ -113,6 +113,36 @@ TEST_F(BifctlTest, ImportsNameTheServersFiles) {
   EXPECT_EQ(seen.safetensors().path(), "/f/x.safetensors");
 }
 
+TEST_F(BifctlTest, ImportsUploadLocalFilesUnderTheirNames) {
+  std::vector<v1::UploadSamplesRequest> seen;
+  server_.upload_samples = [&](const std::vector<v1::UploadSamplesRequest>& requests,
+                               v1::ImportSamplesResponse& response) {
+    seen = requests;
+    response.set_imported(2);
+    return Ok();
+  };
+  const std::string images = Write("images", "pixels");
+  const std::string labels = Write("labels", "digits");
+  const Ran ran = Bifctl("dataset import-idx d image=" + images + " label=" + labels +
+                         " again=" + labels + " --upload --skip 1");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("imported 2 samples"));
+  ASSERT_EQ(seen.size(), 7u) << "the spec, then a name and a chunk for each file";
+  const v1::IdxFiles& idx = seen[0].spec().idx();
+  EXPECT_EQ(seen[0].spec().skip_rows(), 1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(seen[1 + 2 * i].file(), idx.columns(i).path());
+  EXPECT_EQ(idx.columns(0).path(), "bifctl_test_images");
+  EXPECT_EQ(idx.columns(2).path(), "2-bifctl_test_labels") << "names are distinct";
+  EXPECT_EQ(seen[2].chunk(), "pixels");
+  EXPECT_EQ(seen[4].chunk(), "digits");
+
+  EXPECT_EQ(Bifctl("dataset import-cifar d " + images + " --upload").exit_code, 0);
+  EXPECT_EQ(seen[0].spec().cifar().paths(0), "bifctl_test_images");
+  EXPECT_EQ(Bifctl("dataset import-safetensors d " + images + " --upload").exit_code, 0);
+  EXPECT_EQ(seen[0].spec().safetensors().path(), "bifctl_test_images");
+  EXPECT_EQ(Bifctl("dataset import-safetensors d /no/such/file --upload").exit_code, 1);
+}
+
 TEST_F(BifctlTest, AppendSendsALocalFile) {
   server_.get_dataset = [](const auto&, v1::Dataset& dataset) {
     dataset.add_columns()->set_name("label");

@@ -39,9 +39,10 @@ void AddCreate(CLI::App& noun, Action& action) {
   auto a = std::make_shared<Arguments>();
   CLI::App* command = noun.add_subcommand("create", "Names a set of weights for a program");
   command->add_option("--program", a->program, "the program")->required();
-  command->add_option(
-      "--weights", a->weights,
-      "a .safetensors file, uploaded in chunks (default: the weights in the program's archive)");
+  command->add_option("--weights", a->weights,
+                      "what is uploaded: a .safetensors file, a *.safetensors.index.json with its "
+                      "shards beside it, or a "
+                      "folder with either (default: the weights in the program's archive)");
   command->add_flag("--on-server", a->on_server,
                     "--weights is a path on the server, below one of its allowed roots");
   command->add_option("--display-name", a->display_name, "a name for people");

@@ -1,6 +1,7 @@
 // bifctl dataset import-idx | import-cifar | import-safetensors | append
 //
-// Imports name files that the server reads itself; append sends a local file.
+// Imports name files that the server reads itself, or with --upload local ones; append sends a
+// local file sample by sample.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -18,14 +19,6 @@
 namespace bif::client {
 namespace {
 
-struct ImportArguments {
-  std::string dataset;
-  std::vector<std::string> files;
-  std::string image_column = "image", label_column = "label";
-  std::string id_prefix, request_id;
-  int64_t first_id = 0, skip_rows = 0, max_rows = 0;
-};
-
 // The server resolves paths in its own working directory; a relative one that exists here is meant
 // from here.
 std::string ServerPath(const std::string& path) {
@@ -35,6 +28,18 @@ std::string ServerPath(const std::string& path) {
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
   return error ? path : absolute.lexically_normal().string();
 }
+
+struct ImportArguments {
+  std::string dataset;
+  std::vector<std::string> files;
+  std::string image_column = "image", label_column = "label";
+  std::string id_prefix, request_id;
+  int64_t first_id = 0, skip_rows = 0, max_rows = 0;
+  bool upload = false;
+
+  // What the request says of a file.
+  std::string Path(const std::string& path) const { return upload ? path : ServerPath(path); }
+};
 
 void AddIdOptions(CLI::App* command, std::string& id_prefix, int64_t& first_id) {
   command->add_option("--id-prefix", id_prefix, "row r gets the id PREFIX + (first id + r)");
@@ -52,8 +57,22 @@ CLI::App* AddImport(CLI::App& noun, const std::string& verb, const std::string& 
       ->check(CLI::NonNegativeNumber);
   command->add_option("--max-rows", a->max_rows, "import at most so many rows; 0 is all")
       ->check(CLI::NonNegativeNumber);
+  command->add_flag("--upload", a->upload, "the files are here, not on the server: send them");
   AddRequestId(command, a->request_id);
   return command;
+}
+
+// `done` samples were `verb`.
+template <typename Response>
+void Print(Session& session, const Response& response, const char* verb, int64_t done) {
+  if (session.json) {
+    PrintJson(session.out, response);
+  } else if (session.quiet) {
+    session.out << done << "\n";
+  } else {
+    session.out << verb << " " << Count(done) << " samples; " << response.dataset().name()
+                << " has " << Count(response.dataset().samples()) << "\n";
+  }
 }
 
 absl::Status Import(Session& session, const ImportArguments& a, v1::ImportSamplesRequest request) {
@@ -63,23 +82,21 @@ absl::Status Import(Session& session, const ImportArguments& a, v1::ImportSample
   request.set_first_id(a.first_id);
   request.set_skip_rows(a.skip_rows);
   request.set_max_rows(a.max_rows);
-  CLIENT_ASSIGN_OR_RETURN(const auto response, session.client().ImportSamples(std::move(request)));
-  if (session.json) {
-    PrintJson(session.out, response);
-  } else if (session.quiet) {
-    session.out << response.imported() << "\n";
-  } else {
-    session.out << "imported " << Count(response.imported()) << " samples; "
-                << response.dataset().name() << " has " << Count(response.dataset().samples())
-                << "\n";
-  }
+  const absl::StatusOr<v1::ImportSamplesResponse> response = [&] {
+    if (!a.upload) return session.client().ImportSamples(std::move(request));
+    Progress progress(session);
+    return session.client().UploadSamples(std::move(request),
+                                          UploadReporter(progress, "uploading"));
+  }();
+  if (!response.ok()) return response.status();
+  Print(session, *response, "imported", response->imported());
   return absl::OkStatus();
 }
 
 void AddImportIdx(CLI::App& noun, Action& action) {
   auto a = std::make_shared<ImportArguments>();
   CLI::App* command = AddImport(
-      noun, "import-idx", "Imports IDX files on the server, gzipped or not", a,
+      noun, "import-idx", "Imports IDX files, gzipped or not", a,
       "COLUMN=PATH, e.g. image=train-images-idx3-ubyte.gz label=train-labels-idx1-ubyte.gz");
   On(command, action, [a](Session& session) -> absl::Status {
     v1::ImportSamplesRequest request;
@@ -87,7 +104,7 @@ void AddImportIdx(CLI::App& noun, Action& action) {
       CLIENT_ASSIGN_OR_RETURN(const auto sides, ParseAssignment(text));
       auto& column = *request.mutable_idx()->add_columns();
       column.set_column(sides.first);
-      column.set_path(ServerPath(sides.second));
+      column.set_path(a->Path(sides.second));
     }
     return Import(session, *a, std::move(request));
   });
@@ -95,16 +112,15 @@ void AddImportIdx(CLI::App& noun, Action& action) {
 
 void AddImportCifar(CLI::App& noun, Action& action) {
   auto a = std::make_shared<ImportArguments>();
-  CLI::App* command =
-      AddImport(noun, "import-cifar", "Imports CIFAR-10 binary records on the server", a,
-                "PATH of data_batch_N.bin, in order");
+  CLI::App* command = AddImport(noun, "import-cifar", "Imports CIFAR-10 binary records", a,
+                                "PATH of data_batch_N.bin, in order");
   command->add_option("--image-column", a->image_column, "uint8 [3,32,32]")->capture_default_str();
   command->add_option("--label-column", a->label_column, "int64 []")->capture_default_str();
   On(command, action, [a](Session& session) -> absl::Status {
     v1::ImportSamplesRequest request;
     request.mutable_cifar()->set_image_column(a->image_column);
     request.mutable_cifar()->set_label_column(a->label_column);
-    for (const std::string& file : a->files) request.mutable_cifar()->add_paths(ServerPath(file));
+    for (const std::string& file : a->files) request.mutable_cifar()->add_paths(a->Path(file));
     return Import(session, *a, std::move(request));
   });
 }
@@ -112,12 +128,12 @@ void AddImportCifar(CLI::App& noun, Action& action) {
 void AddImportSafetensors(CLI::App& noun, Action& action) {
   auto a = std::make_shared<ImportArguments>();
   CLI::App* command =
-      AddImport(noun, "import-safetensors", "Imports a safetensors file on the server", a,
+      AddImport(noun, "import-safetensors", "Imports a safetensors file", a,
                 "PATH of a file whose tensors are [rows, ...] and named like the columns");
   command->get_option("files")->expected(1);
   On(command, action, [a](Session& session) -> absl::Status {
     v1::ImportSamplesRequest request;
-    request.mutable_safetensors()->set_path(ServerPath(a->files.front()));
+    request.mutable_safetensors()->set_path(a->Path(a->files.front()));
     return Import(session, *a, std::move(request));
   });
 }
@@ -153,14 +169,7 @@ void AddAppend(CLI::App& noun, Action& action) {
       });
     }();
     if (!response.ok()) return response.status();
-    if (session.json) {
-      PrintJson(session.out, *response);
-    } else if (session.quiet) {
-      session.out << response->appended() << "\n";
-    } else {
-      session.out << "appended " << Count(response->appended()) << " samples; " << name << " has "
-                  << Count(response->dataset().samples()) << "\n";
-    }
+    Print(session, *response, "appended", response->appended());
     return absl::OkStatus();
   });
 }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
 #include "src/base/status.h"
+#include "src/base/strict_json.h"
 
 namespace bif {
 namespace {
@@ -52,22 +51,11 @@ absl::Status BadTensor(const std::string& name, absl::string_view message) {
   return Bad(absl::StrCat("tensor '", name.substr(0, 200), "' ", message));
 }
 
-// The header as JSON. A repeated name would silently win over the first, so keys are counted while
-// parsing.
 absl::StatusOr<json> ParseHeader(std::string_view header) {
-  std::set<std::string> names;
-  std::string repeated;
-  const auto see = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth == 1 && event == json::parse_event_t::key) {
-      const std::string& name = parsed.get_ref<const std::string&>();
-      if (!names.insert(name).second && repeated.empty()) repeated = name;
-    }
-    return true;
-  };
-  json parsed = json::parse(header.begin(), header.end(), see, /*allow_exceptions=*/false);
-  if (!parsed.is_object()) return Bad("the header is not a JSON object");
-  if (!repeated.empty()) return BadTensor(repeated, "stands in the header twice");
-  return parsed;
+  StrictJson parsed = ParseStrictJson(header);
+  if (!parsed.value.is_object()) return Bad("the header is not a JSON object");
+  if (!parsed.repeated.empty()) return BadTensor(parsed.repeated, "stands in the header twice");
+  return std::move(parsed.value);
 }
 
 // The entry's member if it is a list of whole numbers of at least 0, else nothing.

@@ -34,7 +34,7 @@ absl::StatusOr<std::string> AllowedPaths::Resolve(const std::string& path,
     return FieldError(field, "must be an absolute path");
   const auto below_a_root = [this](const std::string& canonical) {
     for (const std::string& root : roots_) {
-      if (absl::StartsWith(canonical, root)) return true;
+      if (absl::StartsWith(absl::StrCat(canonical, "/"), root)) return true;
     }
     return false;
   };
@@ -45,7 +45,7 @@ absl::StatusOr<std::string> AllowedPaths::Resolve(const std::string& path,
   }
   // Whether a file exists is told only of directories that may be read.
   absl::StatusOr<std::string> parent = RealPath(path.substr(0, path.rfind('/') + 1));
-  if (!parent.ok() || !below_a_root(*parent + "/")) return NotAllowed(field, path);
+  if (!parent.ok() || !below_a_root(*parent)) return NotAllowed(field, path);
   return Annotate(canonical.status(), field);
 }
 

@@ -14,7 +14,7 @@ class AllowedPaths {
   // `roots`: directories. One that does not exist allows nothing.
   explicit AllowedPaths(const std::vector<std::string>& roots);
 
-  // The canonical path, links resolved, if it lies below a root. A path that does not is
+  // The canonical path, links resolved, if it is a root or lies below one. A path that does not is
   // PERMISSION_DENIED whether it exists or not; a missing file below a root is NOT_FOUND. `field`
   // is the request's field, for the error.
   absl::StatusOr<std::string> Resolve(const std::string& path, std::string_view field) const;

@@ -27,6 +27,8 @@ class AllowedPathsTest : public ::testing::Test {
 TEST_F(AllowedPathsTest, FilesBelowARootAreGiven) {
   const AllowedPaths paths({root_ / "inside", root_ / "missing"});
   EXPECT_TRUE(paths.Resolve(root_ / "inside/a", "path").ok());
+  EXPECT_TRUE(paths.Resolve(root_ / "inside", "path").ok()) << "the root itself, for its files";
+  EXPECT_TRUE(paths.Resolve(root_ / "inside/", "path").ok());
   EXPECT_TRUE(paths.Resolve(root_ / "inside/deeper/../deeper/b", "path").ok());
   EXPECT_EQ(paths.Resolve(root_ / "link-in", "path"), paths.Resolve(root_ / "inside/a", "path"));
 }

@@ -141,13 +141,13 @@ Program FromRecord(const storage::pb::ProgramRecord& record) {
 
 storage::pb::CheckpointRecord ToRecord(const CheckpointSpec& spec,
                                        const storage::pb::ProgramRecord& program,
-                                       const std::string& digest, const std::string& blob,
-                                       absl::Time now) {
+                                       const std::string& digest,
+                                       const std::vector<std::string>& blobs, absl::Time now) {
   storage::pb::CheckpointRecord record;
   record.set_digest(digest);
   record.set_display_name(spec.display_name);
   record.set_program(program.digest());
-  record.set_blob(blob);
+  record.mutable_blobs()->Assign(blobs.begin(), blobs.end());
   int64_t elements = 0;
   for (const auto& parameter : program.parameters()) elements += parameter.elements();
   record.set_parameters(elements);

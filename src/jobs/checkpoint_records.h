@@ -28,8 +28,8 @@ Program FromRecord(const storage::pb::ProgramRecord& record);
 
 storage::pb::CheckpointRecord ToRecord(const CheckpointSpec& spec,
                                        const storage::pb::ProgramRecord& program,
-                                       const std::string& digest, const std::string& blob,
-                                       absl::Time now);
+                                       const std::string& digest,
+                                       const std::vector<std::string>& blobs, absl::Time now);
 Checkpoint FromRecord(const storage::pb::CheckpointRecord& record);
 
 }  // namespace bif::jobs

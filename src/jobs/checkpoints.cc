@@ -1,11 +1,10 @@
 #include "src/jobs/checkpoints.h"
 
-#include <fstream>
 #include <utility>
 
-#include "absl/strings/cord.h"
+#include "absl/algorithm/container.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "src/base/digest.h"
 #include "src/base/status.h"
 #include "src/jobs/checkpoint_records.h"
@@ -18,40 +17,13 @@ namespace {
 
 using storage::RecordKind;
 
-constexpr int64_t kCopyChunkBytes = 1 << 20;
-constexpr int64_t kDiskCheckBytes =
-    64 << 20;  // how far a file may grow before the disk is asked again
-
 absl::Status StillNeeded(const std::string& name, const std::string& by) {
   return WithReason(absl::FailedPreconditionError(
                         absl::StrCat(name, " is needed by ", by, "; delete that first")),
                     "STILL_NEEDED");
 }
 
-// The engine names the file it reads, which is the daemon's own temporary copy: a name that tells
-// the caller nothing.
-absl::Status WithoutPath(const absl::Status& status, const std::string& path) {
-  absl::Status without(status.code(), absl::StrReplaceAll(status.message(), {{path, "the file"}}));
-  status.ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { without.SetPayload(url, payload); });
-  return without;
-}
-
 }  // namespace
-
-absl::Status Upload::Append(std::string_view bytes) {
-  bytes_ += static_cast<int64_t>(bytes.size());
-  if (bytes_ > max_bytes_) {
-    return WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                          "the file is larger than the limit of ", max_bytes_, " bytes")),
-                      "FILE_TOO_LARGE");
-  }
-  if (bytes_ > checked_bytes_) {
-    BIF_RETURN_IF_ERROR(store_->HasSpaceFor(kDiskCheckBytes));
-    checked_bytes_ = bytes_ + kDiskCheckBytes;
-  }
-  return writer_->Append(bytes);
-}
 
 Checkpoints::Checkpoints(storage::Store& store, engine::Engine& engine, const AllowedPaths& paths,
                          Clock& clock, const Options& options)
@@ -63,42 +35,31 @@ Checkpoints::Checkpoints(storage::Store& store, engine::Engine& engine, const Al
       request_ids_(store.catalog()) {}
 
 absl::StatusOr<std::unique_ptr<Upload>> Checkpoints::NewUpload() {
-  auto upload = std::make_unique<Upload>();
-  BIF_ASSIGN_OR_RETURN(upload->writer_, store_.blobs().NewBlob());
-  upload->store_ = &store_;
-  upload->max_bytes_ = options_.max_file_bytes;
-  return upload;
+  return Upload::Start(store_, options_.max_file_bytes);
 }
 
-absl::StatusOr<std::unique_ptr<Upload>> Checkpoints::CopyIn(const std::string& path,
-                                                            std::string_view field) {
-  BIF_ASSIGN_OR_RETURN(const std::string canonical, paths_.Resolve(path, field));
-  std::ifstream file(canonical, std::ios::binary);
-  if (!file) return FieldError(field, absl::StrCat(path, " cannot be opened"));
+absl::StatusOr<std::unique_ptr<Upload>> Checkpoints::CopyIn(const std::string& canonical_path,
+                                                            const std::string& name) {
   BIF_ASSIGN_OR_RETURN(std::unique_ptr<Upload> upload, NewUpload());
-  std::string chunk(kCopyChunkBytes, '\0');
-  while (file.read(chunk.data(), kCopyChunkBytes) || file.gcount() > 0) {
-    BIF_RETURN_IF_ERROR(upload->Append(std::string_view(chunk).substr(0, file.gcount())));
-  }
-  if (file.bad()) return absl::DataLossError(absl::StrCat(path, " cannot be read to its end"));
+  BIF_RETURN_IF_ERROR(upload->AppendFile(canonical_path, name, "path"));
   return upload;
 }
 
 absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec,
                                                    const std::string& path) {
-  BIF_ASSIGN_OR_RETURN(std::unique_ptr<Upload> file, CopyIn(path, "path"));
-  return CreateProgram(spec, std::move(file));
+  BIF_ASSIGN_OR_RETURN(const std::string canonical, paths_.Resolve(path, "path"));
+  BIF_ASSIGN_OR_RETURN(std::unique_ptr<Upload> file, CopyIn(canonical, path));
+  return CreateProgram(spec, {"", std::move(file)});
 }
 
-absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec,
-                                                   std::unique_ptr<Upload> file) {
-  const std::string& file_path = file->writer_->temporary_path();
-  absl::StatusOr<engine::ProgramInfo> inspected = engine_.InspectProgram(SourceOf(spec, file_path));
-  if (!inspected.ok()) return WithoutPath(inspected.status(), file_path);
+absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec, NamedUpload file) {
+  const absl::StatusOr<engine::ProgramInfo> inspected =
+      engine_.InspectProgram(SourceOf(spec, file.upload->temporary_path()));
+  if (!inspected.ok()) return WithFileNames(inspected.status(), {&file, 1});
   const engine::ProgramInfo& info = *inspected;
   // Only now does the blob get its name; from here to the commit nobody may delete it.
   absl::MutexLock lock(&reference_mutex_);
-  BIF_ASSIGN_OR_RETURN(const std::string blob, file->writer_->Finish());
+  BIF_ASSIGN_OR_RETURN(const std::string blob, file.upload->Finish());
   const std::string digest = ToHex(ProgramDigest(spec, blob));
   const Digest body = Sha256Of(absl::StrCat("program ", digest, " ", spec.display_name));
   absl::StatusOr<Program> program = [&]() -> absl::StatusOr<Program> {
@@ -153,22 +114,29 @@ absl::Status Checkpoints::DeleteProgram(const std::string& name) {
 }
 
 absl::StatusOr<Checkpoint> Checkpoints::CreateCheckpoint(const CheckpointSpec& spec) {
-  return Register(spec, nullptr);
+  return Register(spec, {});
 }
 
 absl::StatusOr<Checkpoint> Checkpoints::CreateCheckpoint(const CheckpointSpec& spec,
                                                          const std::string& path) {
-  BIF_ASSIGN_OR_RETURN(std::unique_ptr<Upload> file, CopyIn(path, "path"));
-  return Register(spec, std::move(file));
+  BIF_ASSIGN_OR_RETURN(const std::vector<FoundFile> found, FindWeightFiles(paths_, path, "path"));
+  std::vector<NamedUpload> files;
+  for (const FoundFile& file : found) {
+    BIF_ASSIGN_OR_RETURN(std::unique_ptr<Upload> upload, CopyIn(file.path, file.name));
+    files.push_back({file.name, std::move(upload)});
+  }
+  BIF_RETURN_IF_ERROR(CheckWeightFiles(files, "path"));
+  return Register(spec, files);
 }
 
 absl::StatusOr<Checkpoint> Checkpoints::CreateCheckpoint(const CheckpointSpec& spec,
-                                                         std::unique_ptr<Upload> file) {
-  return Register(spec, std::move(file));
+                                                         std::vector<NamedUpload> files) {
+  BIF_RETURN_IF_ERROR(CheckWeightFiles(files, "file"));
+  return Register(spec, files);
 }
 
 absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
-                                                 std::unique_ptr<Upload> file) {
+                                                 const std::vector<NamedUpload>& files) {
   storage::Catalog& catalog = store_.catalog();
   BIF_ASSIGN_OR_RETURN(
       const std::string program_digest,
@@ -176,13 +144,11 @@ absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
   BIF_ASSIGN_OR_RETURN(const auto program, catalog.Get<storage::pb::ProgramRecord>(
                                                storage::ProgramKey(program_digest)));
   engine::WeightsSource weights;
-  if (file != nullptr) weights.safetensors_paths.push_back(file->writer_->temporary_path());
+  for (const NamedUpload& file : files)
+    weights.safetensors_paths.push_back(file.upload->temporary_path());
   const absl::StatusOr<std::string> weights_digest =
       engine_.InspectWeights(SourceOf(program, store_.blobs().PathOf(program.blob())), weights);
-  if (!weights_digest.ok()) {
-    return file == nullptr ? weights_digest.status()
-                           : WithoutPath(weights_digest.status(), file->writer_->temporary_path());
-  }
+  if (!weights_digest.ok()) return WithFileNames(weights_digest.status(), files);
 
   // From here to the commit the program stays, if it is there still.
   absl::MutexLock lock(&reference_mutex_);
@@ -194,22 +160,20 @@ absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
   auto known = catalog.Get<storage::pb::CheckpointRecord>(storage::CheckpointKey(digest));
   if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
   storage::WriteSet writes;
-  std::string blob;
+  std::vector<std::string> blobs;
+  absl::Cleanup drop_blobs = [&] {  // start-up sweeps what is left
+    for (const std::string& blob : blobs) (void)DeleteBlobIfUnused(blob);
+  };
   if (!known.ok()) {
-    if (file != nullptr) {
-      BIF_ASSIGN_OR_RETURN(blob, file->writer_->Finish());
+    for (const NamedUpload& file : files) {
+      BIF_ASSIGN_OR_RETURN(blobs.emplace_back(), file.upload->Finish());
     }
-    known = ToRecord(spec, program, digest, blob, clock_.Now());
+    known = ToRecord(spec, program, digest, blobs, clock_.Now());
     writes.Put(storage::CheckpointKey(digest), *known);
   }
   if (!before) request_ids_.Remember(spec.request, body, digest, clock_.Now(), writes);
-  if (!writes.changes().empty()) {
-    const absl::Status committed = catalog.Commit(writes);
-    if (!committed.ok()) {
-      if (!blob.empty()) (void)DeleteBlobIfUnused(blob);  // start-up sweeps what is left
-      return committed;
-    }
-  }
+  if (!writes.changes().empty()) BIF_RETURN_IF_ERROR(catalog.Commit(writes));
+  std::move(drop_blobs).Cancel();
   return FromRecord(*known);
 }
 
@@ -244,7 +208,8 @@ absl::Status Checkpoints::DeleteCheckpoint(const std::string& name) {
   storage::WriteSet writes;
   writes.Delete(storage::CheckpointKey(digest));
   BIF_RETURN_IF_ERROR(store_.catalog().Commit(writes));
-  return record.blob().empty() ? absl::OkStatus() : DeleteBlobIfUnused(record.blob());
+  for (const std::string& blob : record.blobs()) BIF_RETURN_IF_ERROR(DeleteBlobIfUnused(blob));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ParameterSelection> Checkpoints::ListParameters(
@@ -273,10 +238,8 @@ absl::StatusOr<Checkpoints::Sources> Checkpoints::GetSources(const std::string& 
   BIF_ASSIGN_OR_RETURN(sources.program, catalog.Get<storage::pb::ProgramRecord>(
                                             storage::ProgramKey(sources.checkpoint.program())));
   sources.program_source = SourceOf(sources.program, store_.blobs().PathOf(sources.program.blob()));
-  if (!sources.checkpoint.blob().empty()) {
-    sources.weights_source.safetensors_paths.push_back(
-        store_.blobs().PathOf(sources.checkpoint.blob()));
-  }
+  for (const std::string& blob : sources.checkpoint.blobs())
+    sources.weights_source.safetensors_paths.push_back(store_.blobs().PathOf(blob));
   sources.info = InfoOf(sources.program);
   return sources;
 }
@@ -291,7 +254,7 @@ absl::Status Checkpoints::DeleteBlobIfUnused(const std::string& blob) {
   BIF_ASSIGN_OR_RETURN(const auto checkpoints, catalog.Scan<storage::pb::CheckpointRecord>(
                                                    storage::KindPrefix(RecordKind::kCheckpoint)));
   for (const auto& [key, checkpoint] : checkpoints) {
-    if (checkpoint.blob() == blob) return absl::OkStatus();
+    if (absl::c_linear_search(checkpoint.blobs(), blob)) return absl::OkStatus();
   }
   return store_.blobs().Delete(blob);
 }

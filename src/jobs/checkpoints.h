@@ -19,6 +19,8 @@
 #include "src/jobs/allowed_paths.h"
 #include "src/jobs/pagination.h"
 #include "src/jobs/request_ids.h"
+#include "src/jobs/upload.h"
+#include "src/jobs/weight_files.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -70,45 +72,30 @@ struct ParameterSelection {
   int64_t total_elements = 0;
 };
 
-// A file that arrives in chunks. Dropped before it is handed to Create..., it leaves nothing
-// behind. Thread-compatible.
-class Upload {
- public:
-  // RESOURCE_EXHAUSTED when the file grows beyond the limit, or beyond the disk's free space.
-  absl::Status Append(std::string_view bytes);
-
- private:
-  friend class Checkpoints;
-  storage::Store* store_ = nullptr;
-  std::unique_ptr<storage::BlobStore::Writer> writer_;
-  int64_t bytes_ = 0;
-  int64_t checked_bytes_ = 0;  // the disk was asked for this much
-  int64_t max_bytes_ = 0;
-};
-
 class Checkpoints {
  public:
   struct Options {
-    int64_t max_file_bytes = int64_t{64} << 30;
+    int64_t max_file_bytes = int64_t{64} << 30;  // of one file
   };
   Checkpoints(storage::Store& store, engine::Engine& engine, const AllowedPaths& paths,
               Clock& clock, const Options& options);
 
+  // For the Create... below.
   absl::StatusOr<std::unique_ptr<Upload>> NewUpload();
 
   absl::StatusOr<Program> CreateProgram(const ProgramSpec& spec, const std::string& path);
-  absl::StatusOr<Program> CreateProgram(const ProgramSpec& spec, std::unique_ptr<Upload> file);
+  absl::StatusOr<Program> CreateProgram(const ProgramSpec& spec, NamedUpload file);
   absl::StatusOr<Program> GetProgram(const std::string& name);
   absl::StatusOr<Page<Program>> ListPrograms(const PageRequest& page);
   // FAILED_PRECONDITION while a checkpoint needs it.
   absl::Status DeleteProgram(const std::string& name);
 
-  // With the weights of the program's own archive; of a safetensors file at a path; of an uploaded
-  // one.
+  // With the weights of the program's own archive; of safetensors at a path, which may be a file,
+  // an index or a folder (FindWeightFiles); of uploaded files (CheckWeightFiles).
   absl::StatusOr<Checkpoint> CreateCheckpoint(const CheckpointSpec& spec);
   absl::StatusOr<Checkpoint> CreateCheckpoint(const CheckpointSpec& spec, const std::string& path);
   absl::StatusOr<Checkpoint> CreateCheckpoint(const CheckpointSpec& spec,
-                                              std::unique_ptr<Upload> file);
+                                              std::vector<NamedUpload> files);
   absl::StatusOr<Checkpoint> GetCheckpoint(const std::string& name);
   absl::StatusOr<Page<Checkpoint>> ListCheckpoints(const PageRequest& page);
   // FAILED_PRECONDITION while a posterior needs it.
@@ -136,8 +123,10 @@ class Checkpoints {
   absl::Mutex& reference_mutex() { return reference_mutex_; }
 
  private:
-  absl::StatusOr<std::unique_ptr<Upload>> CopyIn(const std::string& path, std::string_view field);
-  absl::StatusOr<Checkpoint> Register(const CheckpointSpec& spec, std::unique_ptr<Upload> file);
+  absl::StatusOr<std::unique_ptr<Upload>> CopyIn(const std::string& canonical_path,
+                                                 const std::string& name);
+  absl::StatusOr<Checkpoint> Register(const CheckpointSpec& spec,
+                                      const std::vector<NamedUpload>& files);
   absl::Status DeleteBlobIfUnused(const std::string& blob);
 
   storage::Store& store_;

@@ -1,9 +1,12 @@
 #include "src/jobs/checkpoints.h"
 
 #include <filesystem>
+#include <map>
 
+#include "absl/strings/match.h"
 #include "src/base/status.h"
 #include "tests/support/jobs_fixture.h"
+#include "tests/support/safetensors_bytes.h"
 
 namespace bif::jobs {
 namespace {
@@ -43,7 +46,8 @@ TEST_F(CheckpointsTest, TheSameContentIsTheSameProgramByPathOrUpload) {
   const std::string text = testing::FakeProgramFile(3, 0, {1, 2, 3});
   ASSERT_TRUE(upload->Append(text.substr(0, 5)).ok());
   ASSERT_TRUE(upload->Append(text.substr(5)).ok());
-  const absl::StatusOr<Program> uploaded = checkpoints().CreateProgram(Spec(), std::move(upload));
+  const absl::StatusOr<Program> uploaded =
+      checkpoints().CreateProgram(Spec(), {"", std::move(upload)});
   ASSERT_TRUE(uploaded.ok()) << uploaded.status();
   EXPECT_EQ(uploaded->digest, by_path->digest);
   EXPECT_EQ(BlobFiles(), 1u);
@@ -70,6 +74,10 @@ TEST_F(CheckpointsTest, ABadFileLeavesNothingBehind) {
   EXPECT_NE(misfit.message().find("2 weights where the program has 3"), absl::string_view::npos);
   EXPECT_EQ(BlobFiles(), 1u);
   EXPECT_TRUE(checkpoints().ListCheckpoints({})->items.empty());
+}
+
+TEST_F(CheckpointsTest, AFolderIsNoProgram) {
+  EXPECT_EQ(FieldPath(checkpoints().CreateProgram(Spec(), files_.path()).status()), "path");
 }
 
 TEST_F(CheckpointsTest, PathsOutsideTheRootsAreDenied) {
@@ -100,6 +108,129 @@ TEST_F(CheckpointsTest, WeightsNameTheCheckpointWhereverTheyComeFrom) {
   EXPECT_EQ(checkpoints().GetCheckpoint(other.name)->digest, other.digest);
   EXPECT_EQ(checkpoints().ListCheckpoints({})->items.size(), 2u);
   EXPECT_EQ(checkpoints().GetSources(other.digest)->weights_source.safetensors_paths.size(), 1u);
+}
+
+TEST_F(CheckpointsTest, AnErrorAboutAFileDoesNotNameTheDaemonsCopy) {
+  std::unique_ptr<Upload> upload = *checkpoints().NewUpload();
+  ASSERT_TRUE(upload->Append("no program").ok());
+  const absl::Status program =
+      checkpoints().CreateProgram(Spec(), {"", std::move(upload)}).status();
+  EXPECT_EQ(program.message(), "the file: this is not a program: the archive has no graph");
+
+  const std::string name = checkpoints().CreateProgram(Spec(), ProgramFile())->name;
+  std::vector<NamedUpload> files(1);
+  files[0].upload = *checkpoints().NewUpload();
+  ASSERT_TRUE(files[0].upload->Append("no weights").ok());
+  const absl::Status weights =
+      checkpoints().CreateCheckpoint({{}, "", name}, std::move(files)).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(weights));
+  EXPECT_TRUE(absl::StartsWith(weights.message(), "the file: not a usable safetensors file"))
+      << weights;
+}
+
+class ShardedWeights : public CheckpointsTest {
+ protected:
+  ShardedWeights() { program_ = checkpoints().CreateProgram(Spec(), ProgramFile())->name; }
+
+  static std::string Shard(const std::map<std::string, std::vector<float>>& tensors) {
+    return testing::SafetensorsBytes(tensors);
+  }
+  absl::StatusOr<Checkpoint> FromPath(const std::string& path) {
+    return checkpoints().CreateCheckpoint({{}, "", program_}, path);
+  }
+  absl::StatusOr<Checkpoint> FromUpload(
+      const std::vector<std::pair<std::string, std::string>>& contents) {
+    std::vector<NamedUpload> files;
+    for (const auto& [name, bytes] : contents) {
+      files.push_back({name, *checkpoints().NewUpload()});
+      EXPECT_TRUE(files.back().upload->Append(bytes).ok());
+    }
+    return checkpoints().CreateCheckpoint({{}, "", program_}, std::move(files));
+  }
+  void WriteShards() {
+    WriteFile("1.safetensors", front_);
+    WriteFile("2.safetensors", back_);
+    WriteFile("model.safetensors.index.json", index_);
+  }
+  // What is wrong, and that it is the field's fault.
+  static std::string Complaint(const absl::StatusOr<Checkpoint>& checkpoint, const char* field) {
+    EXPECT_EQ(FieldPath(checkpoint.status()), field) << checkpoint.status();
+    return std::string(checkpoint.status().message());
+  }
+
+  const std::string index_ =
+      R"({"metadata":{},"weight_map":{"front":"1.safetensors","back":"2.safetensors"}})";
+  const std::string front_ = Shard({{"front", {1, 2}}});
+  const std::string back_ = Shard({{"back", {4}}});
+  std::string program_;
+};
+
+TEST_F(ShardedWeights, AreTheSameCheckpointAsOneFile) {
+  WriteShards();
+  const std::string one = WriteFile("one.safetensors", testing::FakeWeightsFile({1, 2, 4}));
+  const absl::StatusOr<Checkpoint> by_index = FromPath(files_ / "model.safetensors.index.json");
+  ASSERT_TRUE(by_index.ok()) << by_index.status();
+  EXPECT_EQ(BlobFiles(), 3u) << "the program and two shards; the index is not kept";
+  EXPECT_EQ(checkpoints().GetSources(by_index->digest)->weights_source.safetensors_paths.size(),
+            2u);
+  EXPECT_EQ(FromPath(files_.path())->digest, by_index->digest);
+  EXPECT_EQ(
+      FromUpload({{"2.safetensors", back_}, {"x.index.json", index_}, {"1.safetensors", front_}})
+          ->digest,
+      by_index->digest);
+  EXPECT_EQ(FromPath(one)->digest, by_index->digest);
+  Restart();
+  EXPECT_EQ(BlobFiles(), 3u) << "start-up keeps every shard";
+  EXPECT_TRUE(checkpoints().DeleteCheckpoint(by_index->name).ok());
+  EXPECT_EQ(BlobFiles(), 1u);
+}
+
+TEST_F(ShardedWeights, AFolderMayHoldASingleFile) {
+  EXPECT_TRUE(absl::StrContains(Complaint(FromPath(files_.path()), "path"), "name the file"));
+  WriteFile("model.safetensors", testing::FakeWeightsFile({1, 2, 4}));
+  EXPECT_TRUE(FromPath(files_.path()).ok());
+}
+
+// The hub's cache is folders of links to files named by their digest.
+TEST_F(ShardedWeights, MayBeLinks) {
+  namespace fs = std::filesystem;
+  fs::create_directory(files_ / "snapshot");
+  const auto link = [&](const std::string& blob, const std::string& content,
+                        const std::string& name) {
+    WriteFile(blob, content);
+    fs::create_symlink("../" + blob, files_ / "snapshot/" + name);
+  };
+  link("aa", front_, "1.safetensors");
+  link("bb", back_, "2.safetensors");
+  link("cc", index_, "model.safetensors.index.json");
+  const absl::StatusOr<Checkpoint> checkpoint = FromPath(files_ / "snapshot");
+  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
+}
+
+TEST_F(ShardedWeights, AreRefusedWithTheShardThatDoesNotFit) {
+  WriteShards();
+  const std::string index = files_ / "model.safetensors.index.json";
+  EXPECT_TRUE(absl::StrContains(
+      Complaint(FromUpload({{"x.index.json", index_}, {"1.safetensors", front_}}), "file"),
+      "'2.safetensors', which is missing"));
+  std::filesystem::remove(files_ / "2.safetensors");
+  EXPECT_TRUE(absl::StrContains(Complaint(FromPath(index), "path"),
+                                "the shard 2.safetensors, which is not beside it"));
+  WriteFile("2.safetensors", Shard({{"front", {1, 2}}, {"back", {4}}}));
+  EXPECT_TRUE(absl::StrContains(Complaint(FromPath(index), "path"), "lies in two shards"));
+  WriteFile("2.safetensors", Shard({{"other", {4}}}));
+  EXPECT_TRUE(absl::StrContains(Complaint(FromPath(index), "path"), "'back' in '2.safetensors'"));
+  WriteFile("model.safetensors.index.json",
+            R"({"weight_map":{"front":"../1.safetensors","back":"2.safetensors"}})");
+  EXPECT_TRUE(absl::StrContains(Complaint(FromPath(index), "path"), "not a file beside the index"));
+  WriteFile("model.safetensors.index.json", index_);
+  WriteFile("2.safetensors", "torn");
+  const absl::Status torn = FromPath(index).status();
+  EXPECT_TRUE(absl::StartsWith(torn.message(), "2.safetensors: not a usable")) << torn;
+  EXPECT_TRUE(absl::StrContains(
+      Complaint(FromUpload({{"1.safetensors", front_}, {"2.safetensors", back_}}), "file"),
+      "2 files came without an index"));
+  EXPECT_EQ(BlobFiles(), 1u) << "nothing is left behind but the program";
 }
 
 TEST_F(CheckpointsTest, NamesMayBeLongerOrShorterButNotUnclear) {

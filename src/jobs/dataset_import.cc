@@ -1,5 +1,6 @@
 // Datasets::Import: rows of files, batch by batch, under one commit.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,14 +20,14 @@ constexpr int64_t kRowsAtOnce = 8192;
 // The request's field that holds the source: idx, cifar or safetensors.
 constexpr const char* kSourceFields[] = {"idx", "cifar", "safetensors"};
 
-absl::StatusOr<std::unique_ptr<RowSource>> Open(const AllowedPaths& paths, const ImportSpec& spec,
+template <typename Resolve>
+absl::StatusOr<std::unique_ptr<RowSource>> Open(const Resolve& resolve, const ImportSpec& spec,
                                                 const std::vector<TensorSpec>& columns) {
   if (const auto* idx = std::get_if<IdxFiles>(&spec.source)) {
     std::vector<storage::IdxColumnFile> files;
     for (size_t i = 0; i < idx->files.size(); ++i) {
-      BIF_ASSIGN_OR_RETURN(
-          std::string path,
-          paths.Resolve(idx->files[i].path, absl::StrCat("idx.columns[", i, "].path")));
+      BIF_ASSIGN_OR_RETURN(std::string path,
+                           resolve(idx->files[i].path, absl::StrCat("idx.columns[", i, "].path")));
       files.push_back({idx->files[i].column, std::move(path)});
     }
     return storage::OpenIdxFiles(files, columns);
@@ -35,19 +36,17 @@ absl::StatusOr<std::unique_ptr<RowSource>> Open(const AllowedPaths& paths, const
     std::vector<std::string> files;
     for (size_t i = 0; i < cifar->paths.size(); ++i) {
       BIF_ASSIGN_OR_RETURN(std::string path,
-                           paths.Resolve(cifar->paths[i], absl::StrCat("cifar.paths[", i, "]")));
+                           resolve(cifar->paths[i], absl::StrCat("cifar.paths[", i, "]")));
       files.push_back(std::move(path));
     }
     return storage::OpenCifarRecords(files, cifar->image_column, cifar->label_column, columns);
   }
-  BIF_ASSIGN_OR_RETURN(
-      const std::string path,
-      paths.Resolve(std::get<SafetensorsColumns>(spec.source).path, "safetensors.path"));
+  BIF_ASSIGN_OR_RETURN(const std::string path,
+                       resolve(std::get<SafetensorsColumns>(spec.source).path, "safetensors.path"));
   return storage::OpenSafetensorsColumns(path, columns);
 }
 
-Digest BodyOf(const ImportSpec& spec) {
-  Sha256 sha;
+void UpdateBody(const ImportSpec& spec, Sha256& sha) {
   sha.UpdateField("import");
   sha.UpdateField(spec.dataset);
   sha.UpdateU64(spec.source.index());
@@ -67,7 +66,6 @@ Digest BodyOf(const ImportSpec& spec) {
   sha.UpdateU64(static_cast<uint64_t>(spec.first_id));
   sha.UpdateU64(static_cast<uint64_t>(spec.skip_rows));
   sha.UpdateU64(static_cast<uint64_t>(spec.max_rows));
-  return sha.Finish();
 }
 
 // What a file gets wrong is a fault of the field that named it.
@@ -84,7 +82,42 @@ int64_t BytesOf(const SampleBatch& batch) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<Upload>> Datasets::NewUpload() {
+  return Upload::Start(store_, options_.max_file_bytes);
+}
+
 absl::StatusOr<AppendResult> Datasets::Import(const ImportSpec& spec) {
+  Sha256 body;
+  UpdateBody(spec, body);
+  return ImportFrom(spec, body.Finish(), [this](const std::string& path, const std::string& field) {
+    return paths_.Resolve(path, field);
+  });
+}
+
+absl::StatusOr<AppendResult> Datasets::Import(const ImportSpec& spec,
+                                              absl::Span<const NamedUpload> files) {
+  Sha256 body;
+  UpdateBody(spec, body);
+  std::map<std::string, std::string> paths;  // by name
+  for (const NamedUpload& file : files) {
+    const std::string& path = file.upload->temporary_path();
+    BIF_ASSIGN_OR_RETURN(const Digest content, DigestFile(path));
+    body.UpdateField(ToHex(content));
+    paths[file.name] = path;
+  }
+  const absl::StatusOr<AppendResult> result = ImportFrom(
+      spec, body.Finish(),
+      [&](const std::string& name, const std::string& field) -> absl::StatusOr<std::string> {
+        const auto found = paths.find(name);
+        if (found == paths.end())
+          return FieldError(field, absl::StrCat("no file named ", name, " came"));
+        return found->second;
+      });
+  return result.ok() ? result : WithFileNames(result.status(), files);
+}
+
+absl::StatusOr<AppendResult> Datasets::ImportFrom(const ImportSpec& spec, const Digest& body,
+                                                  const ResolvePath& resolve) {
   BIF_ASSIGN_OR_RETURN(const DatasetRecord dataset, Record(spec.dataset, "dataset"));
   for (const auto& [value, field] : {std::pair<int64_t, const char*>{spec.first_id, "first_id"},
                                      {spec.skip_rows, "skip_rows"},
@@ -95,7 +128,7 @@ absl::StatusOr<AppendResult> Datasets::Import(const ImportSpec& spec) {
 
   const auto write = [&](const DatasetRecord& record,
                          storage::WriteSet& writes) -> absl::StatusOr<int64_t> {
-    absl::StatusOr<std::unique_ptr<RowSource>> source = Open(paths_, spec, ColumnsOf(record));
+    absl::StatusOr<std::unique_ptr<RowSource>> source = Open(resolve, spec, ColumnsOf(record));
     if (!source.ok()) return SourceError(source.status(), spec);
     if (const absl::Status skipped = storage::SkipRows(**source, spec.skip_rows); !skipped.ok()) {
       return SourceError(skipped, spec);
@@ -124,7 +157,7 @@ absl::StatusOr<AppendResult> Datasets::Import(const ImportSpec& spec) {
     }
     return imported;
   };
-  return Grow(spec.request, BodyOf(spec), dataset.id(), write);
+  return Grow(spec.request, body, dataset.id(), write);
 }
 
 }  // namespace bif::jobs

@@ -24,6 +24,7 @@
 #include "src/jobs/pagination.h"
 #include "src/jobs/request_ids.h"
 #include "src/jobs/samples.h"
+#include "src/jobs/upload.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -88,6 +89,7 @@ class Datasets {
  public:
   struct Options {
     int64_t max_append_bytes = int64_t{1} << 30;  // one append session holds its rows in memory
+    int64_t max_file_bytes = int64_t{64} << 30;   // of one uploaded file
   };
   Datasets(storage::Store& store, const AllowedPaths& paths, Clock& clock,
            absl::Mutex& reference_mutex, const Options& options);
@@ -124,8 +126,11 @@ class Datasets {
   absl::StatusOr<std::unique_ptr<Append>> StartAppend(const RequestId& request,
                                                       const std::string& dataset);
 
-  // All or nothing.
+  // All or nothing. The spec's paths are the server's, below an allowed root.
   absl::StatusOr<AppendResult> Import(const ImportSpec& spec);
+  // The same from files that came with the request: the spec's paths are their names.
+  absl::StatusOr<AppendResult> Import(const ImportSpec& spec, absl::Span<const NamedUpload> files);
+  absl::StatusOr<std::unique_ptr<Upload>> NewUpload();
 
   absl::StatusOr<StoredSample> GetSample(const std::string& name);  // datasets/{id}/samples/{id}
   // With their tensors if max_tensor_bytes is not 0; then the page ends before a sample that would
@@ -169,6 +174,11 @@ class Datasets {
   // record.rows() on and gives their number), and one commit.
   using WriteRows = std::function<absl::StatusOr<int64_t>(const storage::pb::DatasetRecord& record,
                                                           storage::WriteSet& writes)>;
+  // The file that may be read where the spec says `path`; `field` said so.
+  using ResolvePath =
+      std::function<absl::StatusOr<std::string>(const std::string& path, const std::string& field)>;
+  absl::StatusOr<AppendResult> ImportFrom(const ImportSpec& spec, const Digest& body,
+                                          const ResolvePath& resolve);
   absl::StatusOr<AppendResult> Grow(const RequestId& request, const Digest& body,
                                     const std::string& id, const WriteRows& write);
   // Reads the tensors of the items, which lie at these ordinals, until they are larger than

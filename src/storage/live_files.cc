@@ -59,8 +59,9 @@ absl::StatusOr<FileNames> LiveBlobs(Catalog& catalog) {
       catalog, KindPrefix(RecordKind::kProgram),
       [&](const pb::ProgramRecord& program) { names.insert(program.blob()); }));
   BIF_RETURN_IF_ERROR(ForEach<pb::CheckpointRecord>(
-      catalog, KindPrefix(RecordKind::kCheckpoint),
-      [&](const pb::CheckpointRecord& checkpoint) { names.insert(checkpoint.blob()); }));
+      catalog, KindPrefix(RecordKind::kCheckpoint), [&](const pb::CheckpointRecord& checkpoint) {
+        names.insert(checkpoint.blobs().begin(), checkpoint.blobs().end());
+      }));
   return names;
 }
 

@@ -33,7 +33,8 @@ struct StoreOptions {
 };
 
 // The newest format that this build reads and the one it writes. Opening an older directory raises
-// its version. 2: variable columns in sample blocks.
+// its version. 2: variable columns in sample blocks, and checkpoints of
+// several blobs.
 inline constexpr uint32_t kFormatVersion = 2;
 
 // What start-up found and swept.

@@ -63,11 +63,24 @@ TEST(Store, OlderFormatIsReadAndRaised) {
   EXPECT_EQ(raised.created_by(), "the past");
 }
 
+// Format 1 kept one blob a checkpoint, as a string.
+TEST(Store, ACheckpointOfFormatOneKeepsItsWeights) {
+  TestDirectory directory;
+  const std::string blob = PutBlob(directory.store(), "weights");
+  WriteSet writes;
+  const std::string field_4 = "\x22" + std::string(1, static_cast<char>(blob.size())) + blob;
+  writes.PutBytes(CheckpointKey("c"), field_4);
+  Must(directory.store().catalog().Commit(writes));
+  directory.Reopen();
+  EXPECT_TRUE(directory.store().blobs().Verify(blob).ok());
+}
+
 TEST(Store, StartSweepsWhatTheCatalogDoesNotName) {
   TestDirectory directory;
   Store& store = directory.store();
   const std::string program_blob = PutBlob(store, "program");
   const std::string weights_blob = PutBlob(store, "weights");
+  const std::string more_weights_blob = PutBlob(store, "more weights");
   const std::string stray_blob = PutBlob(store, "stray");
   EncodedDraw draw;
   draw.payload = "draw";
@@ -85,7 +98,8 @@ TEST(Store, StartSweepsWhatTheCatalogDoesNotName) {
   program.set_blob(program_blob);
   writes.Put(ProgramKey("p"), program);
   pb::CheckpointRecord checkpoint;
-  checkpoint.set_blob(weights_blob);
+  checkpoint.add_blobs(weights_blob);
+  checkpoint.add_blobs(more_weights_blob);
   writes.Put(CheckpointKey("c"), checkpoint);
   pb::PosteriorRecord posterior;
   posterior.set_number(3);
@@ -102,6 +116,7 @@ TEST(Store, StartSweepsWhatTheCatalogDoesNotName) {
   EXPECT_GT(opened.recovery().swept_bytes, 0);
   EXPECT_TRUE(opened.blobs().Verify(program_blob).ok());
   EXPECT_TRUE(opened.blobs().Verify(weights_blob).ok());
+  EXPECT_TRUE(opened.blobs().Verify(more_weights_blob).ok());
   EXPECT_EQ(opened.blobs().Verify(stray_blob).code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(opened.draws().ReadDraw(3, draws[0]).ok());
   EXPECT_FALSE(opened.draws().ReadDraw(3, stray_draws[0]).ok());

@@ -16,6 +16,8 @@ namespace {
 
 namespace v1 = ::bif::v1;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr int kRows = 64;
 
@@ -165,6 +167,41 @@ TEST_F(Daemon, WhatItCannotDoItSaysAndEnds) {
   EXPECT_THAT(odd_device.log(), HasSubstr("abacus"));
 }
 
+TEST_F(Daemon, ShardedWeightsAreTheCheckpointThatTheArchiveIs) {
+  auto daemon = StartOn("data");
+  ASSERT_TRUE(daemon->serving()) << daemon->log();
+  client::Client client(ClientOf(*daemon));
+  const auto archive =
+      client.GetCheckpoint(PrepareClassifier(client, folder(), kRows, 1).checkpoint());
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  const std::string shards = folder() + "/shards";
+  std::filesystem::create_directory(shards);
+  for (const char* half : {"first_half", "second_half"}) {
+    std::filesystem::copy_file(std::string(BIF_TEST_PROGRAMS "/mlp.") + half + ".safetensors",
+                               shards + "/" + half + ".safetensors");
+  }
+  std::ofstream(shards + "/model.safetensors.index.json") << R"({"weight_map": {
+      "fc1.weight": "first_half.safetensors", "fc1.bias": "first_half.safetensors",
+      "fc2.weight": "second_half.safetensors", "fc2.bias": "second_half.safetensors"}})";
+
+  v1::CheckpointSpec spec;
+  spec.set_program(archive->program());
+  const auto uploaded = client.CreateCheckpoint(spec, shards);
+  ASSERT_TRUE(uploaded.ok()) << uploaded.status();
+  EXPECT_EQ(uploaded->name(), archive->name());
+  // Rounded to bf16 they are other weights.
+  const auto rounded = client.CreateCheckpoint(spec, BIF_TEST_PROGRAMS "/mlp.bf16.safetensors");
+  ASSERT_TRUE(rounded.ok()) << rounded.status();
+  EXPECT_NE(rounded->name(), archive->name());
+  const absl::Status refused = client.CreateCheckpoint(spec, BIF_TEST_PROGRAMS "/mlp.pt2").status();
+  EXPECT_THAT(std::string(refused.message()), StartsWith("the file: not a usable safetensors"))
+      << "the daemon's own copy has a name that tells the client nothing";
+  spec.set_path(shards);
+  const auto on_server = client.CreateCheckpoint(spec, "");
+  ASSERT_TRUE(on_server.ok()) << on_server.status();
+  EXPECT_EQ(on_server->name(), archive->name());
+}
+
 // Files that are not what they say are refused with what is wrong, and the daemon goes on.
 TEST_F(Daemon, BadProgramsAreRefusedAndDoNoHarm) {
   auto daemon = StartOn("data");
@@ -181,6 +218,8 @@ TEST_F(Daemon, BadProgramsAreRefusedAndDoNoHarm) {
         client.CreateProgram(spec, std::string(BIF_TEST_PROGRAMS "/") + file + ".pt2");
     EXPECT_EQ(program.status().code(), absl::StatusCode::kInvalidArgument)
         << file << ": " << program.status();
+    EXPECT_THAT(std::string(program.status().message()), Not(HasSubstr(folder())))
+        << "the daemon's own copy has a name that tells the client nothing";
   }
   EXPECT_EQ(client.ListPrograms({})->programs_size(), 0);
 }

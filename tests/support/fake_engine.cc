@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -11,11 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "src/base/digest.h"
 #include "src/base/files.h"
+#include "src/base/safetensors.h"
 #include "src/base/status.h"
 #include "src/engine/batch_order.h"
 #include "src/engine/sampler_step.h"
 #include "src/engine/sequences.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/safetensors_bytes.h"
 
 namespace bif::testing {
 namespace {
@@ -27,7 +30,9 @@ using engine::MovingSet;
 using engine::ResidentRows;
 
 constexpr char kProgramMagic[] = "fake-program";
-constexpr char kWeightsMagic[] = "fake-weights";
+
+// All parameters are one vector of so many elements, cut into "front" and "back".
+int64_t FrontElements(int64_t elements) { return (elements + 1) / 2; }
 
 struct ParsedProgram {
   FakeShape shape;
@@ -55,24 +60,40 @@ absl::StatusOr<ParsedProgram> ParseProgram(const std::string& path) {
   ParsedProgram program;
   if (!(in >> magic >> program.shape.dimensions >> program.shape.classes) ||
       magic != kProgramMagic || program.shape.dimensions < 1 || program.shape.classes < 0) {
-    return absl::InvalidArgumentError("this is not a program: the archive has no graph");
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": this is not a program: the archive has no graph"));
   }
   program.weights = ReadNumbers(in);
   BIF_RETURN_IF_ERROR(CheckWeights(program.weights, program.shape));
   return program;
 }
 
+// The parameters "front" and "back", each in one of the files.
+absl::StatusOr<std::vector<float>> SafetensorsWeights(const FakeShape& shape,
+                                                      const engine::WeightsSource& source) {
+  std::map<std::string, std::vector<float>> parameters;
+  for (const std::string& path : source.safetensors_paths) {
+    BIF_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+    for (const SafetensorsTensor& tensor : file.tensors()) {
+      std::vector<float>& values = parameters[tensor.name];
+      if (tensor.dtype != SafetensorsDType::kFloat32 || !values.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("'", tensor.name, "' is not fp32, or is in two files"));
+      }
+      values.resize(tensor.elements);
+      std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    }
+  }
+  std::vector<float> weights = parameters["front"];
+  weights.insert(weights.end(), parameters["back"].begin(), parameters["back"].end());
+  BIF_RETURN_IF_ERROR(CheckWeights(weights, shape));
+  return weights;
+}
+
 absl::StatusOr<std::vector<float>> WeightsOf(const ParsedProgram& program,
                                              const engine::WeightsSource& source) {
   if (source.safetensors_paths.empty()) return program.weights;
-  BIF_ASSIGN_OR_RETURN(const std::string text, ReadFile(source.safetensors_paths[0]));
-  std::istringstream in(text);
-  std::string magic;
-  if (!(in >> magic) || magic != kWeightsMagic)
-    return absl::InvalidArgumentError("this is not a weights file");
-  std::vector<float> weights = ReadNumbers(in);
-  BIF_RETURN_IF_ERROR(CheckWeights(weights, program.shape));
-  return weights;
+  return SafetensorsWeights(program.shape, source);
 }
 
 engine::ProgramInfo InfoOf(const FakeShape& shape, const engine::ProgramSource& source) {
@@ -87,7 +108,7 @@ engine::ProgramInfo InfoOf(const FakeShape& shape, const engine::ProgramSource& 
     info.columns.push_back(
         {"target", source.loss == LossKind::kCrossEntropy ? DType::kInt64 : DType::kFloat32, {}});
   }
-  const int64_t front = (shape.elements() + 1) / 2;
+  const int64_t front = FrontElements(shape.elements());
   info.parameters.push_back({"front", {front}, front});
   if (shape.elements() > front)
     info.parameters.push_back({"back", {shape.elements() - front}, shape.elements() - front});
@@ -421,7 +442,9 @@ std::string FakeProgramFile(int64_t features, int64_t classes, const std::vector
 }
 
 std::string FakeWeightsFile(const std::vector<float>& weights) {
-  return absl::StrCat(kWeightsMagic, "\n", absl::StrJoin(weights, " "), "\n");
+  const auto middle = weights.begin() + FrontElements(static_cast<int64_t>(weights.size()));
+  return SafetensorsBytes(
+      {{"front", {weights.begin(), middle}}, {"back", {middle, weights.end()}}});
 }
 
 engine::ProgramSource FakeProgram(const std::string& path, LossKind loss) {

@@ -68,7 +68,7 @@ class FakeEngine : public engine::Engine {
 
 // The text of a program file with `weights` in its archive; `classes` 0: squared error.
 std::string FakeProgramFile(int64_t features, int64_t classes, const std::vector<float>& weights);
-// The text of a weights file.
+// A safetensors file of weights.
 std::string FakeWeightsFile(const std::vector<float>& weights);
 // The program of a FakeProgramFile at `path`, as its user would describe it.
 engine::ProgramSource FakeProgram(const std::string& path,

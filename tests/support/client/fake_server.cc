@@ -104,6 +104,7 @@ struct FakeServer::Impl {
     FAKE_UNARY(CreateDataset, v1::CreateDatasetRequest, v1::Dataset, create_dataset)
     FAKE_UNARY(GetDataset, v1::GetDatasetRequest, v1::Dataset, get_dataset)
     FAKE_UNARY(ImportSamples, v1::ImportSamplesRequest, v1::ImportSamplesResponse, import_samples)
+    FAKE_UPLOAD(UploadSamples, v1::UploadSamplesRequest, v1::ImportSamplesResponse, upload_samples)
     FAKE_UPLOAD(AppendSamples, v1::AppendSamplesRequest, v1::AppendSamplesResponse, append_samples)
     FAKE_UNARY(GetSample, v1::GetSampleRequest, v1::Sample, get_sample)
   } datasets;

@@ -54,6 +54,7 @@ class FakeServer {
   Unary<v1::CreateDatasetRequest, v1::Dataset> create_dataset;
   Unary<v1::GetDatasetRequest, v1::Dataset> get_dataset;
   Unary<v1::ImportSamplesRequest, v1::ImportSamplesResponse> import_samples;
+  Upload<v1::UploadSamplesRequest, v1::ImportSamplesResponse> upload_samples;
   Upload<v1::AppendSamplesRequest, v1::AppendSamplesResponse> append_samples;
   Unary<v1::GetSampleRequest, v1::Sample> get_sample;
   Unary<v1::CreatePosteriorRequest, google::longrunning::Operation> create_posterior;
