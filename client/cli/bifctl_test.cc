@@ -231,6 +231,12 @@ TEST_F(BifctlTest, PosteriorCreateWaitsAndShowsProgress) {
   const Ran started = Bifctl(line);
   EXPECT_EQ(started.out, "operations/7\n");
   EXPECT_THAT(started.err, HasSubstr("bifctl operation watch 7"));
+
+  const Ran replayed = Bifctl(line + " --replay-batches " + Write("batches", "[[0, 2], [1, 3]]"));
+  EXPECT_EQ(replayed.exit_code, 0) << replayed.err;
+  EXPECT_EQ(seen.settings().batch_order(), v1::REPLAY);
+  ASSERT_EQ(seen.settings().replay_batches_size(), 2);
+  EXPECT_EQ(seen.settings().replay_batches(1).indices(1), 3u);
 }
 
 TEST_F(BifctlTest, AnOperationThatFailedMakesTheCommandFail) {

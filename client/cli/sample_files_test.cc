@@ -7,6 +7,7 @@
 
 #include "client/cli/names.h"
 #include "client/cli/npy.h"
+#include "client/cli/replay_batches.h"
 #include "client/cli/report_files.h"
 #include "client/cli/session.h"
 #include "gmock/gmock.h"
@@ -234,6 +235,59 @@ TEST_F(SampleFilesTest, AnNpyThatWasNotClosedIsRemoved) {
     ASSERT_TRUE(npy.Append(&value, 1, {1}).ok());
   }
   EXPECT_FALSE(std::ifstream(path).good());
+}
+
+// An .npy file as numpy.save writes it: version 1.0.
+std::string Npy(const std::string& header, const std::string& data) {
+  std::string bytes("\x93NUMPY\x01\x00", 8);
+  bytes += static_cast<char>(header.size());
+  bytes += '\0';
+  return bytes + header + data;
+}
+
+TEST_F(SampleFilesTest, ReplayBatchesComeFromJsonOrNpy) {
+  const auto read = [&](const std::string& path) {
+    v1::SamplerSettings settings;
+    const absl::Status status = AddReplayBatches(path, settings);
+    std::string text = status.ok() ? "" : std::string(status.message());
+    for (const auto& batch : settings.replay_batches()) {
+      for (const uint32_t index : batch.indices()) text += std::to_string(index) + " ";
+      text += "/ ";
+    }
+    return text;
+  };
+  EXPECT_EQ(read(Write("b.json", "[[3, 1, 2], [0]]")), "3 1 2 / 0 / ");
+  std::string int32_data;
+  for (const int32_t index : {3, 1, 0, 70000}) {
+    int32_data.append(reinterpret_cast<const char*>(&index), sizeof(index));
+  }
+  std::string int64_data;
+  for (const int64_t index : {4, -5}) {
+    int64_data.append(reinterpret_cast<const char*>(&index), sizeof(index));
+  }
+  const std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 2), }\n";
+  EXPECT_EQ(read(Write("b.npy", Npy(header, int32_data))), "3 1 / 0 70000 / ");
+
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = header;
+    changed.replace(changed.find(from), from.size(), to);
+    return Write("bad.npy", Npy(changed, int32_data));
+  };
+  EXPECT_THAT(read(with("(2, 2)", "(2, 3)")), HasSubstr("more or less than its shape"));
+  EXPECT_THAT(read(with("(2, 2)", "(4,)")), HasSubstr("two dimensions"));
+  EXPECT_THAT(read(with("False", "True")), HasSubstr("Fortran"));
+  EXPECT_THAT(read(with("<i4", "<f4")), HasSubstr("integers"));
+  EXPECT_THAT(read(with("shape", "shop")), HasSubstr("two dimensions"));
+  EXPECT_THAT(
+      read(Write("bad.npy",
+                 Npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }", int64_data))),
+      HasSubstr("batch 0 holds something else"));
+  EXPECT_THAT(read(Write("bad.npy", "\x93NUMPY")), HasSubstr("no .npy file"));
+  EXPECT_THAT(read(Write("bad.npy", std::string("\x93NUMPY\x01\x00\xff\xff{}", 12))),
+              HasSubstr("cut off"));
+  for (const char* json : {"{}", "[1]", "[[-1]]", "[[0.5]]", "[[4294967296]]", "[]", "[[1]"}) {
+    EXPECT_THAT(read(Write("bad.json", json)), HasSubstr("bad.json")) << json;
+  }
 }
 
 TEST_F(SampleFilesTest, ReportFilesAreRead) {

@@ -4,7 +4,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/options.h"
+#include "client/cli/replay_batches.h"
 #include "client/cli/session.h"
+#include "client/status_macros.h"
 
 namespace bif::client {
 namespace {
@@ -74,6 +76,10 @@ void AddSamplerOptions(CLI::App* command, SamplerOptions& options) {
       ->capture_default_str();
   AddEnumOption(command, "--codec", options.codec, "how draws are stored");
   AddEnumOption(command, "--batch-order", options.batch_order, "how batches are picked");
+  command->add_option(
+      "--replay-batches", options.replay_batches,
+      "a file of batches to use instead, as positions in the training samples: a JSON "
+      "list of lists, or *.npy with a batch a row; after the last comes the first again");
   command->add_option("--weight-decay", options.weight_decay, "lambda");
   command->add_option("--noise-scale", options.noise_scale, "sigma; 0 turns the noise off");
   command->add_option("--rms-decay", options.rms_decay, "alpha of rmsprop-sgld");
@@ -130,6 +136,15 @@ absl::StatusOr<v1::SamplerSettings> MakeSamplerSettings(const SamplerOptions& op
   }
   settings.set_seed(options.seed);
   settings.set_batch_order(options.batch_order);
+  if (options.replay_batches.empty()) {
+    if (options.batch_order == v1::REPLAY)
+      return UsageError("--batch-order replay needs the batches: --replay-batches FILE");
+  } else {
+    if (options.batch_order != v1::REPLAY && options.batch_order != v1::BATCH_ORDER_UNSPECIFIED)
+      return UsageError("--replay-batches is for --batch-order replay");
+    settings.set_batch_order(v1::REPLAY);
+    CLIENT_RETURN_IF_ERROR(AddReplayBatches(options.replay_batches, settings));
+  }
   settings.set_draw_codec(options.codec);
   settings.set_random_streams(options.random_streams);
   settings.set_compute(options.compute);

@@ -23,6 +23,7 @@ struct SamplerOptions {
   std::string steps_between_draws;  // a number or "auto"
   uint64_t seed = 0;
   v1::BatchOrder batch_order = v1::BATCH_ORDER_UNSPECIFIED;
+  std::string replay_batches;  // a file
   v1::DrawCodec codec = v1::DRAW_CODEC_UNSPECIFIED;
   v1::RandomStreams random_streams = v1::RANDOM_STREAMS_UNSPECIFIED;
   v1::ComputeType compute = v1::COMPUTE_TYPE_UNSPECIFIED;
@@ -41,7 +42,7 @@ extern const char* const kParameterPresets;  // these names, for help
 void AddSamplerOptions(CLI::App* command, SamplerOptions& options);
 
 // The preset with everything that was given on the command line over it. A usage error if something
-// without a default (step size, nbeta, gamma) is still missing.
+// without a default (step size, nbeta, gamma) is still missing. Reads the file of replayed batches.
 absl::StatusOr<v1::SamplerSettings> MakeSamplerSettings(const SamplerOptions& options);
 
 }  // namespace bif::client

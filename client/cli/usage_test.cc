@@ -118,6 +118,9 @@ TEST(BifctlUsage, MistakesOnTheCommandLineExitWithTwo) {
         "posterior create --checkpoint c --dataset d --preset vision --preset language",
         "posterior create --checkpoint c --dataset d --preset vision --steps-between-draws often",
         "posterior create --checkpoint c --dataset d --preset vision --codec int5",
+        "posterior create --checkpoint c --dataset d --preset vision --batch-order replay",
+        "posterior create --checkpoint c --dataset d --preset vision --replay-batches f "
+        "--batch-order with-replacement",
         "posterior extend p",
         "posterior extend p --draws 0",
         "attribute --posterior p",
