@@ -3,6 +3,7 @@
 #   bif_library(storage SRCS a.cc b.cc DEPS absl::status PUBLIC_DEPS bif::base)   -> bif::storage
 #   bif_executable(bifd SRCS main.cc DEPS bif::server)
 #   bif_test(trace_store_test SRCS trace_store_test.cc DEPS bif::storage LABEL unit)
+#                                                   ONE_THREAD: long, and nothing for the thread sanitizer
 #   bif_benchmark(score_benchmark SRCS score_benchmark.cc DEPS bif::attribution)
 #
 # Everybody includes from the root of the repository: #include "src/base/digest.h".
@@ -14,6 +15,14 @@ function(_bif_common target)
   target_link_libraries(${target} PRIVATE bif_warnings ${A_DEPS} PUBLIC ${A_PUBLIC_DEPS})
 endfunction()
 
+# What every binary needs beside its own sources.
+function(_bif_binary target)
+  _bif_common(${target} ${ARGN})
+  if(TARGET bif_tsan)
+    target_link_libraries(${target} PRIVATE bif_tsan)
+  endif()
+endfunction()
+
 function(bif_library name)
   add_library(bif_${name} STATIC)
   add_library(bif::${name} ALIAS bif_${name})
@@ -23,12 +32,15 @@ endfunction()
 
 function(bif_executable name)
   add_executable(${name})
-  _bif_common(${name} ${ARGN})
+  _bif_binary(${name} ${ARGN})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})  # as users will call it
 endfunction()
 
 function(bif_test name)
-  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "ARGS" ${ARGN})
+  cmake_parse_arguments(A "ONE_THREAD" "LABEL;TIMEOUT" "ARGS" ${ARGN})
+  if(A_ONE_THREAD AND BIF_SANITIZE STREQUAL thread)
+    return()
+  endif()
   if(NOT A_LABEL)
     set(A_LABEL unit)
   endif()
@@ -36,14 +48,22 @@ function(bif_test name)
     set(A_TIMEOUT 120)
   endif()
   add_executable(${name})
-  _bif_common(${name} ${A_UNPARSED_ARGUMENTS})
+  _bif_binary(${name} ${A_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
+  set(environment GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml)  # read by tests/summarize.py
+  if(BIF_SANITIZE)  # up to 15 times slower
+    math(EXPR A_TIMEOUT "10 * ${A_TIMEOUT}")
+    list(APPEND environment
+      TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan/suppressions.txt)
+  endif()
   add_test(NAME ${name} COMMAND ${name} ${A_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT}
-    ENVIRONMENT GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml)  # read by tests/summarize.py
+  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} ENVIRONMENT "${environment}")
 endfunction()
 
 function(bif_benchmark name)
   add_executable(${name})
-  _bif_common(${name} ${ARGN})
+  if(BIF_SANITIZE)  # such figures say nothing
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
+  _bif_binary(${name} ${ARGN})
 endfunction()

@@ -36,7 +36,7 @@ function(bif_proto_library name)
       list(APPEND sources ${made})
     endforeach()
   endforeach()
-  add_library(bif_${name} STATIC ${sources})
+  add_library(bif_${name} STATIC EXCLUDE_FROM_ALL ${sources})  # who links it builds it
   add_library(bif::${name} ALIAS bif_${name})
   target_include_directories(bif_${name} SYSTEM PUBLIC ${out})
   target_link_libraries(bif_${name} PUBLIC protobuf::libprotobuf)

@@ -1,4 +1,4 @@
-# Speeds the compiler up where the tools are there, and carries the sanitizer switch of the presets.
+# Speeds the compiler up where the tools are there.
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
@@ -11,10 +11,4 @@ endif()
 find_program(MOLD mold)
 if(MOLD)
   add_link_options(-fuse-ld=mold)
-endif()
-
-set(BIF_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
-if(BIF_SANITIZE)
-  add_compile_options(-fsanitize=${BIF_SANITIZE} -fno-omit-frame-pointer -g1)
-  add_link_options(-fsanitize=${BIF_SANITIZE})
 endif()

@@ -1,6 +1,10 @@
-"""Sums up a test run: the slowest ten tests, what failed, and a last line 'N passed, N failed'.
+"""Sums up test runs: the slowest ten tests, what failed, and a last line 'N passed, N failed' over all of them.
 
-usage: summarize.py RESULTS    a folder with ctest.junit, and one NAME.xml for each GoogleTest binary NAME
+usage: summarize.py RESULTS...    folders like build/asan/test-results: a ctest.junit, and one NAME.xml for each
+                                  GoogleTest binary NAME. A run without ctest.junit did not get to its tests: it counts
+                                  as one failure
+
+With several folders a test's name begins with that of its build: "asan: TraceStore.TornLastTileIsInvisible".
 
 A ctest entry is a binary with many cases. Where the binary wrote its own report, its cases are counted; where it has
 none (a script, or a binary that died before it could write), the entry itself counts as one test.
@@ -20,6 +24,10 @@ def gtest_cases(report):
 
 
 def all_cases(results):
+    """(name, seconds, passed) of everything that one run did."""
+    if not (results / "ctest.junit").exists():
+        yield f"{results.parent.name}: no tests ran", 0.0, False
+        return
     for entry in ET.parse(results / "ctest.junit").getroot().iter("testcase"):
         name, passed = entry.get("name"), entry.get("status") == "run"
         report = results / f"{name}.xml"
@@ -34,7 +42,12 @@ def all_cases(results):
 
 
 def main():
-    cases = sorted(all_cases(pathlib.Path(sys.argv[1])), key=lambda case: -case[1])
+    runs = [pathlib.Path(folder) for folder in sys.argv[1:]]
+    cases = []
+    for run in runs:
+        prefix = f"{run.resolve().parent.name}: " if len(runs) > 1 else ""
+        cases += [(prefix + name, seconds, passed) for name, seconds, passed in all_cases(run)]
+    cases.sort(key=lambda case: -case[1])
     failed = [name for name, _, passed in cases if not passed]
     print("Slowest tests:")
     for name, seconds, _ in cases[:10]:

@@ -1,0 +1,16 @@
+# The switch of the presets `asan` and `tsan`.
+set(BIF_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+if(BIF_SANITIZE)
+  add_compile_options(-fsanitize=${BIF_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${BIF_SANITIZE})
+endif()
+
+if(BIF_SANITIZE MATCHES undefined)
+  add_compile_options(-fno-sanitize-recover=undefined)  # a finding fails the test that met it
+endif()
+
+# Every binary links it (BifTargets.cmake).
+if(BIF_SANITIZE STREQUAL thread)
+  add_library(bif_tsan OBJECT ${CMAKE_SOURCE_DIR}/tests/support/tsan/absl_mutex.cc)
+  target_link_libraries(bif_tsan PRIVATE bif_warnings absl::synchronization)
+endif()
