@@ -95,6 +95,12 @@ at::Tensor Reused(at::Tensor& scratch, const std::vector<int64_t>& shape) {
   return scratch.narrow(0, 0, elements).view(shape);
 }
 
+// Rows of a batch lie anywhere in memory: the next one is asked for while this one is converted.
+void Prefetch(const uint8_t* row, int64_t bytes) {
+  constexpr int64_t kLine = 64, kMost = 4096;  // what a processor can wait for at a time
+  for (int64_t i = 0; i < std::min(bytes, kMost); i += kLine) __builtin_prefetch(row + i);
+}
+
 at::Tensor SelectRows(const at::Tensor& column, absl::Span<const uint32_t> positions) {
   const at::Tensor index = at::empty({static_cast<int64_t>(positions.size())}, at::kLong);
   std::copy(positions.begin(), positions.end(), index.mutable_data_ptr<int64_t>());
@@ -212,8 +218,11 @@ at::Tensor TorchRows::Convert(const Input& input, int64_t first, int64_t count,
     float* to = out.mutable_data_ptr<float>();
     ParallelFor(0, count, 1 + 32768 / (elements + 1), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t row =
-            positions.empty() ? first + i : int64_t{positions[static_cast<size_t>(i)]};
+        const auto row_at = [&](int64_t at) {
+          return positions.empty() ? first + at : int64_t{positions[static_cast<size_t>(at)]};
+        };
+        const int64_t row = row_at(i);
+        if (i + 1 < end) Prefetch(from + row_at(i + 1) * elements, elements);
         ScaleBytes(absl::MakeConstSpan(from + row * elements, static_cast<size_t>(elements)),
                    input.scale, input.shift, to + i * elements);
       }
