@@ -11,7 +11,7 @@
 namespace bif::engine {
 namespace {
 
-constexpr int64_t kPiece = 8192;  // elements of one task: about 15 microseconds
+constexpr int64_t kPiece = 2048;  // elements of one task: small, so that threads get equal shares
 
 struct Task {
   size_t update, range;
@@ -58,7 +58,7 @@ std::vector<bool> OnHost(const StepRule& rule, const WeightLayout& layout,
                          const at::Tensor& anchor_row, absl::Span<const ChainUpdate> updates) {
   const std::vector<Task> tasks = Tasks(layout, updates.size());
   std::vector<char> finite_task(tasks.size(), 0);  // not vector<bool>: threads write neighbours
-  ParallelFor(0, static_cast<int64_t>(tasks.size()), 2, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, static_cast<int64_t>(tasks.size()), 8, [&](int64_t begin, int64_t end) {
     for (auto t = static_cast<size_t>(begin); t < static_cast<size_t>(end); ++t) {
       finite_task[t] = Run(tasks[t], rule, layout, anchor_row, updates[tasks[t].update]) ? 1 : 0;
     }
