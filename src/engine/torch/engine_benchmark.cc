@@ -1,12 +1,13 @@
 // What sampling and tracing cost beyond LibTorch itself. Prints `name value unit` a line, or one
 // JSON object with --json.
 //
-//   trace_vs_forward          Observe, samples x draws a second, against a bare loop of forward
-//   calls on inputs that are
-//                             converted already, both at their fastest batch size
+//   trace_vs_forward          Observe of a draw of each of four chains, as a posterior traces them,
+//                             samples x draws a second, against a bare loop of forward calls for
+//                             each draw on inputs that are converted already, both at their
+//                             fastest batch size. Observe also converts bytes to floats, adds the
+//                             draws to w*, and computes losses.
 //   step_vs_forward_backward  a sampling step of one chain (batch, gradient, noise, update) against
-//   a bare forward and
-//                             backward on one batch that is there already
+//                             a bare forward and backward on one batch that is there already
 // Both are the worse of an MLP 784-128-10 (batch 256) and a ResNet-20 (batch 64); the two sides
 // alternate within one run and the fastest of each counts, so that a busy machine does not decide.
 #include <ATen/ATen.h>
@@ -64,21 +65,24 @@ class Bench {
     settings_.nbeta = 10;
     settings_.gamma = 100;
     settings_.batch_size = subject.batch_rows;
-    settings_.chains = 2;
     plan_ = ValueOrDie(model_->Tune(settings_, moving_, *train_));
   }
 
   double TraceVersusForward() {
     double bare = kNever, ours = kNever;
-    std::vector<float> values(static_cast<size_t>(subject_.rows));
     const std::vector<float> delta(static_cast<size_t>(moving_.elements), 1e-4f);
+    const std::vector<absl::Span<const float>> draws(settings_.chains, delta);
+    std::vector<float> values(static_cast<size_t>(subject_.rows) * draws.size());
     for (int round = 0; round < subject_.trace_rounds; ++round) {
       ours = std::min(ours, Seconds([&] {
-                        OkOrDie(model_->Observe(moving_, {absl::MakeConstSpan(delta)}, *train_, 0,
-                                                subject_.rows, {}, plan_, absl::MakeSpan(values)));
+                        OkOrDie(model_->Observe(moving_, draws, *train_, 0, subject_.rows, {},
+                                                plan_, absl::MakeSpan(values)));
                       }));
-      for (int64_t rows : {64, 256, 1024, 4096})
-        bare = std::min(bare, Seconds([&] { Forward(rows); }));
+      for (int64_t rows : {64, 256, 1024, 4096}) {
+        bare = std::min(bare, Seconds([&] {
+                          for (size_t draw = 0; draw < draws.size(); ++draw) Forward(rows);
+                        }));
+      }
     }
     std::fprintf(stderr, "  trace %.3f ms, forward %.3f ms\n", ours * 1e3, bare * 1e3);
     return bare / ours;

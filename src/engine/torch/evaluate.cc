@@ -16,8 +16,7 @@ namespace bif::engine {
 namespace {
 
 constexpr int64_t kMostRowsToBatch = 32;
-constexpr int64_t kBatchedWeights =
-    1 << 20;  // floats of weights in one batched call: 4 MiB, so that they stay in cache
+constexpr int64_t kWeightsAtOnce = 1 << 20;  // floats of several draws: 4 MiB
 
 absl::StatusOr<at::Tensor> Observed(const LoadedProgram& model,
                                     absl::Span<const at::Tensor> parameters,
@@ -63,18 +62,29 @@ absl::StatusOr<at::Tensor> CheckedOutput(const LoadedProgram& model,
   return output.to(at::kFloat);
 }
 
-absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+absl::Status EvaluateRows(const LoadedProgram& model,
+                          absl::Span<const absl::Span<const at::Tensor>> parameter_sets,
                           const TorchRows& rows, int64_t first, int64_t count,
                           const Observable& observable, const ExecutionPlan& plan,
                           absl::Span<float> values) {
-  if (rows.tokens() != nullptr)
-    return EvaluateSequences(model, parameters, rows, first, count, observable, plan, values);
+  if (rows.tokens() != nullptr) {
+    const size_t each = values.size() / parameter_sets.size();
+    for (size_t set = 0; set < parameter_sets.size(); ++set) {
+      BIF_RETURN_IF_ERROR(EvaluateSequences(model, parameter_sets[set], rows, first, count,
+                                            observable, plan, values.subspan(set * each, each)));
+    }
+    return absl::OkStatus();
+  }
   for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
     const int64_t size = std::min(plan.trace_batch_rows, count - done);
-    BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
-                         Observed(model, parameters, rows.Slice(first + done, size), size,
-                                  observable, plan.compute));
-    CopyToHost(observed, values.data() + done);
+    const DeviceBatch batch = rows.Slice(first + done, size);
+    float* out = values.data() + done;
+    for (const absl::Span<const at::Tensor> parameters : parameter_sets) {
+      BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
+                           Observed(model, parameters, batch, size, observable, plan.compute));
+      CopyToHost(observed, out);
+      out += count;
+    }
   }
   return absl::OkStatus();
 }
@@ -96,22 +106,25 @@ bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t fir
   return !convolves && count <= kMostRowsToBatch && draws >= 2;
 }
 
+int64_t DrawsAtOnce(int64_t weights) { return std::max<int64_t>(1, kWeightsAtOnce / weights); }
+
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
                            int64_t first, int64_t count, const Observable& observable,
                            const ExecutionPlan& plan, bool batched, absl::Span<float> values) {
   const auto draws = static_cast<int64_t>(deltas.size());
   const int64_t values_a_draw = ValueCount(rows, first, count, observable);
-  const int64_t in_cache = rows.tokens() != nullptr
+  const int64_t in_cache = batched && rows.tokens() != nullptr
                                ? MostDrawsOfSequences(layout, model.program->info().classes)
-                               : std::max<int64_t>(1, kBatchedWeights / layout.row_elements);
-  const int64_t at_once = batched ? std::min(draws, in_cache) : 1;
+                               : DrawsAtOnce(layout.row_elements);
+  const int64_t at_once = std::min(draws, in_cache);
   const at::Tensor weights = at::empty({at_once, layout.row_elements}, model.anchor[0].options());
   for (int64_t d = 0; d < draws; d += at_once) {
     const int64_t group = std::min(at_once, draws - d);
     for (int64_t i = 0; i < group; ++i)
       layout.SetSum(model.anchor, deltas[static_cast<size_t>(d + i)], weights[i]);
-    const absl::Span<float> out = values.subspan(static_cast<size_t>(d * values_a_draw));
+    const absl::Span<float> out = values.subspan(static_cast<size_t>(d * values_a_draw),
+                                                 static_cast<size_t>(group * values_a_draw));
     if (batched) {
       const at::Tensor part = weights.narrow(0, 0, group);
       BIF_RETURN_IF_ERROR(
@@ -119,10 +132,13 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
               ? EvaluateSequencesAtDraws(model, layout, part, rows, first, count, observable, out)
               : EvaluateBatched(model, layout, part, rows.Slice(first, count), count, observable,
                                 out.data()));
-    } else {
-      BIF_RETURN_IF_ERROR(EvaluateRows(model, layout.Parameters(model.anchor, weights[0]), rows,
-                                       first, count, observable, plan, out));
+      continue;
     }
+    std::vector<std::vector<at::Tensor>> parameters;
+    for (int64_t i = 0; i < group; ++i)
+      parameters.push_back(layout.Parameters(model.anchor, weights[i]));
+    const std::vector<absl::Span<const at::Tensor>> sets(parameters.begin(), parameters.end());
+    BIF_RETURN_IF_ERROR(EvaluateRows(model, sets, rows, first, count, observable, plan, out));
   }
   return absl::OkStatus();
 }
@@ -131,8 +147,8 @@ absl::StatusOr<double> MeanLoss(const LoadedProgram& model, absl::Span<const at:
                                 const TorchRows& rows, int64_t count, const ExecutionPlan& plan) {
   const at::NoGradGuard no_grad;
   std::vector<float> losses(static_cast<size_t>(count));
-  BIF_RETURN_IF_ERROR(
-      EvaluateRows(model, parameters, rows, 0, count, Observable{}, plan, absl::MakeSpan(losses)));
+  BIF_RETURN_IF_ERROR(EvaluateRows(model, {parameters}, rows, 0, count, Observable{}, plan,
+                                   absl::MakeSpan(losses)));
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
 }
 

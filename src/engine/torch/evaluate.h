@@ -32,9 +32,11 @@ absl::StatusOr<at::Tensor> CheckedOutput(const LoadedProgram& model,
                                          const DeviceBatch& batch, int64_t rows,
                                          ComputeType compute);
 
-// Rows [first, first + count) at one set of parameters, plan.trace_batch_rows at a time, into
-// `values`, which has room for ValueCount of them.
-absl::Status EvaluateRows(const LoadedProgram& model, absl::Span<const at::Tensor> parameters,
+// Rows [first, first + count), plan.trace_batch_rows at a time, at each of several sets of
+// parameters: a batch is converted once for all of them. `values` has room for ValueCount numbers
+// of every set, one set's after the other.
+absl::Status EvaluateRows(const LoadedProgram& model,
+                          absl::Span<const absl::Span<const at::Tensor>> parameter_sets,
                           const TorchRows& rows, int64_t first, int64_t count,
                           const Observable& observable, const ExecutionPlan& plan,
                           absl::Span<float> values);
@@ -50,8 +52,11 @@ int64_t ValueCount(const TorchRows& rows, int64_t first, int64_t count,
 bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t first, int64_t count,
                   size_t draws);
 
-// The same rows at w* + deltas[d], for all d, one draw's values after the other. One by one, or
-// several draws in a call.
+// How many draws of so many weights are held at a time: what stays in the cache, at least one.
+int64_t DrawsAtOnce(int64_t weights);
+
+// The same rows at w* + deltas[d], for all d, one draw's values after the other. A call for each
+// draw, or batched calls.
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
                            int64_t first, int64_t count, const Observable& observable,

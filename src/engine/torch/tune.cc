@@ -69,18 +69,21 @@ absl::StatusOr<bool> BatchedChainsAreFaster(const LoadedProgram& model,
   return batched->best() < kWorthIt * loop.best();
 }
 
-// Seconds a row at w*, in calls of `batch_rows`: the best of `calls`.
+// Seconds a row of `draws` draws together, all of them w*, in calls of `batch_rows`: the best of
+// `calls`.
 absl::StatusOr<double> SecondsARow(const LoadedProgram& model, const TorchRows& train,
-                                   ComputeType compute, int64_t batch_rows, int calls) {
+                                   ComputeType compute, int64_t draws, int64_t batch_rows,
+                                   int calls) {
   const at::NoGradGuard no_grad;
-  std::vector<float> values(static_cast<size_t>(batch_rows));
+  const std::vector<absl::Span<const at::Tensor>> weights(static_cast<size_t>(draws), model.anchor);
+  std::vector<float> values(static_cast<size_t>(draws * batch_rows));
   ExecutionPlan plan;
   plan.trace_batch_rows = batch_rows;
   plan.compute = compute;
   double best = std::numeric_limits<double>::infinity();
   for (int call = 0; call < calls; ++call) {
     const absl::Time start = absl::Now();
-    BIF_RETURN_IF_ERROR(EvaluateRows(model, model.anchor, train, 0, batch_rows, Observable{}, plan,
+    BIF_RETURN_IF_ERROR(EvaluateRows(model, weights, train, 0, batch_rows, Observable{}, plan,
                                      absl::MakeSpan(values)));
     best = std::min(best,
                     absl::ToDoubleSeconds(absl::Now() - start) / static_cast<double>(batch_rows));
@@ -89,18 +92,19 @@ absl::StatusOr<double> SecondsARow(const LoadedProgram& model, const TorchRows& 
 }
 
 absl::StatusOr<int64_t> FastestBatchRows(const LoadedProgram& model, const TorchRows& train,
-                                         ComputeType compute) {
+                                         ComputeType compute, int64_t draws) {
   const absl::Time deadline = absl::Now() + kTraceBudget;
   int64_t fastest = kBatchRows[0];
   if (train.rows() < fastest) return fastest;
-  BIF_ASSIGN_OR_RETURN(double best, SecondsARow(model, train, compute, fastest, 2));
+  BIF_ASSIGN_OR_RETURN(double best, SecondsARow(model, train, compute, draws, fastest, 2));
   for (const int64_t rows : kBatchRows) {
     // Two calls at the pace of the best so far must fit into what time is left.
     const double left = absl::ToDoubleSeconds(deadline - absl::Now());
     const double call = best * static_cast<double>(rows);
     if (rows > train.rows() || 2 * call > left) break;
     const int calls = std::clamp(static_cast<int>(left / 4 / call), 2, 20);
-    BIF_ASSIGN_OR_RETURN(const double seconds, SecondsARow(model, train, compute, rows, calls));
+    BIF_ASSIGN_OR_RETURN(const double seconds,
+                         SecondsARow(model, train, compute, draws, rows, calls));
     if (seconds < kWorthIt * best || rows == fastest) {
       best = seconds;
       fastest = rows;
@@ -126,7 +130,10 @@ absl::StatusOr<ExecutionPlan> TunePlan(const LoadedProgram& model, const Sampler
       BIF_ASSIGN_OR_RETURN(plan.batched_chains,
                            BatchedChainsAreFaster(model, settings, moving, train));
     }
-    BIF_ASSIGN_OR_RETURN(plan.trace_batch_rows, FastestBatchRows(model, train, plan.compute));
+    // A posterior traces the draws of all chains together.
+    const int64_t draws = std::min<int64_t>(settings.chains, DrawsAtOnce(moving.elements));
+    BIF_ASSIGN_OR_RETURN(plan.trace_batch_rows,
+                         FastestBatchRows(model, train, plan.compute, draws));
     return plan;
   });
 }

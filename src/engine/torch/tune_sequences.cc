@@ -88,8 +88,9 @@ class SequenceTuner {
     ExecutionPlan one_window = plan;
     one_window.trace_batch_rows = trial_rows_;
     std::vector<float> values(static_cast<size_t>(trial_rows_));
-    BIF_RETURN_IF_ERROR(EvaluateRows(model_, model_.anchor, train_, 0, trial_rows_, Observable{},
-                                     one_window, absl::MakeSpan(values)));
+    BIF_RETURN_IF_ERROR(EvaluateRows(model_, {absl::MakeConstSpan(model_.anchor)}, train_, 0,
+                                     trial_rows_, Observable{}, one_window,
+                                     absl::MakeSpan(values)));
     return trial_tokens_;
   }
 
