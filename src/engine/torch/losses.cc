@@ -15,7 +15,7 @@
 namespace bif::engine {
 namespace {
 
-constexpr int64_t kGrain = 16384;  // logits of one task: about 15 microseconds
+constexpr int64_t kGrain = 4096;  // logits of one task: about 4 microseconds
 
 std::string Shape(const at::Tensor& tensor) {
   std::ostringstream out;
