@@ -75,7 +75,7 @@ absl::Status Queries::Impl::TokenInfluence(
   const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
   const auto traces_of = [&](QueryRows& rows) {
     summary.sequences_evaluated += static_cast<uint32_t>(rows.Missing(view.draws).size());
-    return TracesOf(rows, opened, kTokens, cancel, quiet);
+    return TracesOf(rows, opened, kTokens, cancel, {quiet, absl::ZeroDuration()});
   };
   BIF_ASSIGN_OR_RETURN(const auto training_values, traces_of(training));
   // The two may be the same sample: then the second has its traces by now.
