@@ -40,7 +40,7 @@ TEST_F(DatasetErasureTest, DeletedSamplesAreErasedInTheBackground) {
   const Dataset left = *jobs_->datasets().Get(dataset);
   EXPECT_EQ(left.samples, 297);
   EXPECT_NE(left.digest, digest);
-  EXPECT_EQ(jobs_->datasets().ListSamples(dataset, {1000, ""}, true)->items.size(), 297u);
+  EXPECT_EQ(jobs_->datasets().ListSamples(dataset, {1000, ""}, 1 << 20)->items.size(), 297u);
 }
 
 TEST_F(DatasetErasureTest, APosteriorKeepsItsSamplesUntilItIsGone) {
