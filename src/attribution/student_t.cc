@@ -44,13 +44,19 @@ double InvertIncreasing(F f, double target) {
   return 0.5 * (low + high);
 }
 
+// Of a positive number. std::lgamma writes the sign into a variable that all threads share.
+double LogGamma(double x) {
+  int sign;
+  return lgamma_r(x, &sign);
+}
+
 }  // namespace
 
 double RegularisedBeta(double a, double b, double x) {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  const double front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
-                                a * std::log(x) + b * std::log1p(-x));
+  const double front =
+      std::exp(LogGamma(a + b) - LogGamma(a) - LogGamma(b) + a * std::log(x) + b * std::log1p(-x));
   // The fraction converges fast on the near side of the mean; the other side is 1 minus it
   // (DLMF 8.17.4).
   if (x < (a + 1) / (a + b + 2)) return front * BetaFraction(a, b, x) / a;

@@ -164,7 +164,7 @@ absl::StatusOr<std::string> EncodeDraw(DrawCodec codec, absl::Span<const float> 
       EncodeBf16(delta.data(), delta.size(), out.data());
       return out;
     case DrawCodec::kFp32:
-      std::memcpy(out.data(), delta.data(), out.size());
+      if (!delta.empty()) std::memcpy(out.data(), delta.data(), out.size());
       return out;
   }
   return absl::InvalidArgumentError(absl::StrCat("unknown draw codec ", static_cast<int>(codec)));
@@ -191,7 +191,7 @@ absl::Status DecodeDraw(DrawCodec codec, std::string_view payload, absl::Span<fl
       DecodeBf16(payload.data(), delta.size(), delta.data());
       break;
     case DrawCodec::kFp32:
-      std::memcpy(delta.data(), payload.data(), payload.size());
+      if (!delta.empty()) std::memcpy(delta.data(), payload.data(), payload.size());
       break;
   }
   return absl::OkStatus();

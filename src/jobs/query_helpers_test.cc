@@ -99,8 +99,15 @@ TEST(DrawSelection, ADrawThatOneChainLacksIsLeftOutOfAll) {
 TEST(MissingColumns, AreThoseWithANaN) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
-  EXPECT_THAT(MissingColumns({1, nan, 3, 4, 5, nan}, 3), ::testing::ElementsAre(1, 2));
-  EXPECT_TRUE(MissingColumns({infinity, -infinity, 3}, 3).empty());
+  EXPECT_THAT(MissingColumns({1, nan, 3, 4, 5, nan}, 1, 3, 3), ::testing::ElementsAre(1, 2));
+  EXPECT_TRUE(MissingColumns({infinity, -infinity, 3}, 1, 3, 3).empty());
+}
+
+TEST(MissingColumns, BehindThePrefixAreNone) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  // Two rows of two chains of three draws.
+  EXPECT_THAT(MissingColumns({1, 2, nan, 4, 5, nan, 1, 2, 3, 4, nan, nan}, 2, 3, 2),
+              ::testing::ElementsAre(4));
 }
 
 TEST(Candidates, FallIntoBlocksOfSlots) {

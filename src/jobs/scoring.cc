@@ -46,12 +46,9 @@ absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, uint32_t pref
                                         absl::Span<const absl::Span<const float>> traces,
                                         std::vector<uint32_t> missing_columns) {
   const size_t chains = view.active_chains.size();
-  // Draws behind the prefix are NaN because they are not known yet, not because they could not be
-  // read.
   for (const absl::Span<const float> some : traces) {
-    for (uint32_t column : MissingColumns(some, chains * view.draws)) {
-      if (column % view.draws < prefix) missing_columns.push_back(column);
-    }
+    const std::vector<uint32_t> missing = MissingColumns(some, chains, view.draws, prefix);
+    missing_columns.insert(missing_columns.end(), missing.begin(), missing.end());
   }
   std::sort(missing_columns.begin(), missing_columns.end());
   missing_columns.erase(std::unique(missing_columns.begin(), missing_columns.end()),

@@ -26,25 +26,32 @@ absl::StatusOr<std::shared_ptr<const TraceBlock>> TraceCache::Get(
                  absl::MakeSpan(block->values)
                      .subspan((run.first_slot - block->first_slot) * stride, run.slots * stride)));
   }
-  block->missing_columns = MissingColumns(block->values, stride);
+  block->missing_columns = MissingColumns(block->values, chains.size(), draws, draws);
   const auto bytes =
       static_cast<int64_t>(block->values.size() * sizeof(float) + sizeof(TraceBlock));
   blocks_.Insert(key, block, bytes);
   return block;
 }
 
-std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t stride) {
-  // A sum is NaN if one number is: one cheap pass tells that there is nothing to look for, as is
-  // nearly always so. (Infinities of both signs make a NaN too; the second pass then finds
-  // nothing.)
-  std::vector<uint32_t> missing;
-  if (!std::isnan(attribution::SumInDouble(values.data(), static_cast<int64_t>(values.size()))))
-    return missing;
-  std::vector<bool> without(stride);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (std::isnan(values[i])) without[i % stride] = true;
+std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t chains, size_t draws,
+                                     size_t prefix) {
+  // The prefixes of all chains and rows are runs of `run` numbers, one every `step`; whole rows are
+  // one run.
+  const bool whole = prefix == draws;
+  const size_t run = whole ? values.size() : prefix, step = whole ? values.size() : draws;
+  std::vector<bool> without(chains * draws);
+  for (size_t begin = 0; begin < values.size(); begin += step) {
+    // A sum is NaN if one number is: one cheap pass tells that there is nothing to look for, as is
+    // nearly always so. (Infinities of both signs make a NaN too; the second pass then finds
+    // nothing.)
+    const float* const from = values.data() + begin;
+    if (!std::isnan(attribution::SumInDouble(from, static_cast<int64_t>(run)))) continue;
+    for (size_t i = 0; i < run; ++i) {
+      if (std::isnan(from[i])) without[(begin + i) % without.size()] = true;
+    }
   }
-  for (size_t column = 0; column < stride; ++column) {
+  std::vector<uint32_t> missing;
+  for (size_t column = 0; column < without.size(); ++column) {
     if (without[column]) missing.push_back(static_cast<uint32_t>(column));
   }
   return missing;

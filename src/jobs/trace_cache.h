@@ -67,8 +67,11 @@ class TraceCache {
   LruCache<Key, std::shared_ptr<const TraceBlock>> blocks_;
 };
 
-// The columns of rows of `stride` numbers that hold a NaN, ascending.
-std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t stride);
+// The columns (chain position * draws + draw) that hold a NaN in rows of chains * draws numbers,
+// ascending. Looks at the first `prefix` draws of each chain alone: those behind may still be
+// written.
+std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t chains, size_t draws,
+                                     size_t prefix);
 
 // Reads the rows of `runs` straight from the store: values[run after run][chain position][draw].
 absl::Status ReadRows(storage::TraceStore& traces, const storage::TraceArray& array,

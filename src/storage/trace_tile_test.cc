@@ -120,8 +120,9 @@ TEST_P(TraceTileTest, BytesAreThoseOfTheFormatPage) {
            : "54494c45010104000200030006000000060000000600000006000000000000007c3e2583ffec044acd9e"
              "0000bda4ccef00003770cce3002086313d4000403541";
   EXPECT_EQ(absl::BytesToHexString(Encode({2, 3}, columns)), golden);
+  const std::string stored = absl::HexStringToBytes(golden);
   TileReader reader;
-  ASSERT_TRUE(reader.Open(kKey, absl::HexStringToBytes(golden)).ok());
+  ASSERT_TRUE(reader.Open(kKey, stored).ok());
   EXPECT_EQ(Decode(reader), half ? (std::vector<float>{0.0999755859375f, 7.12109375f, 0, 2.5f,
                                                        1.0132789611816406e-06f, 11.09375f})
                                  : (std::vector<float>{0.1f, 7.123f, 0, 2.5f, 1e-6f, 11.09f}));

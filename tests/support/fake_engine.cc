@@ -174,7 +174,7 @@ class FakeChains : public engine::ChainGroup {
 
   absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) override {
     const int64_t call = ++hooks_->advance_calls;
-    if (hooks_->on_advance) BIF_RETURN_IF_ERROR(hooks_->on_advance(call));
+    BIF_RETURN_IF_ERROR(hooks_->on_advance(call));
     std::vector<ChainReport> reports;
     for (Chain& chain : chains_) {
       double sum = 0;
@@ -220,8 +220,7 @@ class FakeChains : public engine::ChainGroup {
     double loss = 0;
     for (const uint32_t row : batch)
       loss += scale * AddFakeGradient(shape_, all, train_, row, scale, absl::MakeSpan(gradient));
-    if (hooks_->loss_is_nan && hooks_->loss_is_nan(chain.index, step))
-      loss = std::numeric_limits<double>::quiet_NaN();
+    if (hooks_->loss_is_nan(chain.index, step)) loss = std::numeric_limits<double>::quiet_NaN();
     if (!std::isfinite(loss)) {
       chain.reason = absl::StrCat("the loss was not finite at step ", step);
       return loss;
@@ -321,7 +320,7 @@ class FakeModel : public engine::Model {
                        const engine::Observable& observable, const engine::ExecutionPlan&,
                        absl::Span<float> values) override {
     const int64_t call = ++hooks_->observe_calls;
-    if (hooks_->on_observe) BIF_RETURN_IF_ERROR(hooks_->on_observe(call));
+    BIF_RETURN_IF_ERROR(hooks_->on_observe(call));
     hooks_->observed_rows += row_count * static_cast<int64_t>(deltas.size());
     const auto& data = static_cast<const FakeData&>(rows);
     if (first_row < 0 || row_count < 0 || first_row + row_count > rows.rows())
@@ -425,7 +424,7 @@ absl::StatusOr<std::string> FakeEngine::InspectWeights(const engine::ProgramSour
 absl::StatusOr<std::unique_ptr<engine::Model>> FakeEngine::LoadModel(
     const engine::ProgramSource& source, const engine::WeightsSource& weights) {
   const int64_t call = ++hooks_->models_loaded;
-  if (hooks_->on_load) BIF_RETURN_IF_ERROR(hooks_->on_load(call));
+  BIF_RETURN_IF_ERROR(hooks_->on_load(call));
   BIF_ASSIGN_OR_RETURN(const ParsedProgram program, ParseProgram(source.path));
   BIF_ASSIGN_OR_RETURN(std::vector<float> values, WeightsOf(program, weights));
   return std::make_unique<FakeModel>(hooks_, program.shape, source, std::move(values));

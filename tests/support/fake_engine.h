@@ -21,14 +21,41 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "src/engine/engine.h"
 
 namespace bif::testing {
 
+// A function that one thread may set while another calls it. Calling one that is not set gives
+// Result().
+template <typename Signature>
+class Hook;
+template <typename Result, typename... Arguments>
+class Hook<Result(Arguments...)> {
+ public:
+  void operator=(std::function<Result(Arguments...)> function) {
+    absl::MutexLock lock(&mutex_);
+    function_ = std::move(function);
+  }
+  Result operator()(Arguments... arguments) const {
+    const auto function = [this] {
+      absl::MutexLock lock(&mutex_);
+      return function_;
+    }();
+    return function ? function(arguments...) : Result();
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::function<Result(Arguments...)> function_ ABSL_GUARDED_BY(mutex_);
+};
+
 // What tests may look at and interfere with. Functions are called on the thread that calls the
-// engine; set them before the engine is used. A function may block: that stops the device.
+// engine. A function may block: that stops the device.
 struct FakeEngineHooks {
   std::atomic<int64_t> models_loaded{0};
   std::atomic<int64_t> advance_calls{0};
@@ -36,13 +63,12 @@ struct FakeEngineHooks {
   std::atomic<int64_t> observed_rows{0};  // rows times deltas
   std::atomic<int64_t> observed_values{0};
 
-  std::function<absl::Status(int64_t call)> on_load;     // before the n-th LoadModel (from 1)
-  std::function<absl::Status(int64_t call)> on_observe;  // before the n-th Observe
-  std::function<absl::Status(int64_t call)> on_advance;  // before the n-th Advance
-  std::function<bool(uint32_t chain, uint64_t step)>
-      loss_is_nan;                 // of a chain's batch at a step (from 0)
-  int64_t device_bytes = 1 << 20;  // what EstimateDeviceBytes says
-  bool batched_chains = true;      // what Tune chooses
+  Hook<absl::Status(int64_t call)> on_load;               // before the n-th LoadModel (from 1)
+  Hook<absl::Status(int64_t call)> on_observe;            // before the n-th Observe
+  Hook<absl::Status(int64_t call)> on_advance;            // before the n-th Advance
+  Hook<bool(uint32_t chain, uint64_t step)> loss_is_nan;  // of a chain's batch at a step (from 0)
+  int64_t device_bytes = 1 << 20;                         // what EstimateDeviceBytes says
+  bool batched_chains = true;                             // what Tune chooses
 };
 
 class FakeEngine : public engine::Engine {

@@ -14,8 +14,9 @@ struct Item {
   uint16_t method = 0;
 };
 
+// Little endian; bytes beyond those of a uint64_t are 0.
 void Put(std::string& out, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
+  for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(i < 8 ? value >> (8 * i) : 0));
 }
 
 struct ZipOptions {
