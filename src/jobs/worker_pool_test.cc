@@ -22,8 +22,8 @@ TEST(WorkerPool, DrainingRunsWhatIsQueuedAndRefusesMore) {
 }
 
 TEST(WorkerPool, RefusesMoreThanItsQueueHolds) {
+  absl::Notification busy, go_on;  // the task uses them until the pool has ended
   WorkerPool pool({.threads = 1, .max_queued = 1});
-  absl::Notification busy, go_on;
   ASSERT_TRUE(pool.Submit([&] {
                     busy.Notify();
                     go_on.WaitForNotification();
