@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "src/engine/torch/attention_path.h"
 #include "src/engine/torch/basin.h"
 #include "src/engine/torch/catch_torch.h"
+#include "src/engine/torch/device_noise.h"
 #include "src/engine/torch/devinterp_streams.h"
 #include "src/engine/torch/gradients.h"
 #include "src/engine/torch/update.h"
@@ -74,6 +76,9 @@ class TorchChains final : public ChainGroup {
         };
       }
     }
+    if (!anchor_row_.is_cpu() && DeviceNoise::Pays(layout_.row_elements)) {
+      device_noise_.emplace(layout_, anchor_row_.device());
+    }
     // Sequences of several chains fit into one call only if they are all alike; mixed precision and
     // batched calls do not mix.
     const bool batched = plan.batched_chains && plan.compute == ComputeType::kFp32 &&
@@ -109,6 +114,7 @@ class TorchChains final : public ChainGroup {
   const at::Tensor anchor_row_;      // [row_elements]
   const at::Tensor weights_;         // [chains, row_elements]
   const at::Tensor second_moments_;  // likewise, undefined with SGLD
+  std::optional<DeviceNoise> device_noise_;
   std::vector<Chain> chains_;
   std::vector<GradientSource> sources_;  // one for all chains, or one a chain
 };
@@ -201,7 +207,8 @@ absl::Status TorchChains::Step(const GradientSource& source, size_t first) {
     }
     updated.push_back(c);
   }
-  const std::vector<bool> finite = ApplySamplerStep(rule_, layout_, anchor_row_, updates);
+  const std::vector<bool> finite = ApplySamplerStep(
+      rule_, layout_, anchor_row_, device_noise_ ? &*device_noise_ : nullptr, updates);
   for (size_t u = 0; u < updated.size(); ++u) {
     Chain& chain = chains_[updated[u]];
     chain.loss_sum += found.losses[updated[u] - first];

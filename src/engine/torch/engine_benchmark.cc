@@ -12,6 +12,7 @@
 // alternate within one run and the fastest of each counts, so that a busy machine does not decide.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -56,10 +57,9 @@ class Bench {
     source_.path = testing::ProgramPath(subject.name + ".pt2");
     source_.target_column = "label";
     source_.inputs = {{"image", "image", {1.0f / 255}, {0.0f}}};
-    program_ = ValueOrDie(Program::Load(source_, c10::Device(c10::kCPU)));
+    program_ = ValueOrDie(Program::Load(source_, device_));
     parameters_ = ValueOrDie(program_->LoadWeights({}));
-    const auto rows =
-        ValueOrDie(TorchRows::Upload(source_, *program_, batch_, c10::Device(c10::kCPU)));
+    const auto rows = ValueOrDie(TorchRows::Upload(source_, *program_, batch_, device_));
     ready_ = rows->Slice(0, subject.rows);
     settings_.step_size = 1e-6;
     settings_.nbeta = 10;
@@ -123,8 +123,12 @@ class Bench {
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
   // Wall time; with one thread the processor's, which other processes do not lengthen.
-  static double Seconds(const std::function<void()>& work) {
-    const auto now = [] {
+  double Seconds(const std::function<void()>& work) const {
+    const auto now = [this] {
+      // A GPU works behind the calls.
+      if (!device_.is_cpu()) {
+        c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+      }
       timespec time;
       clock_gettime(at::get_num_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);
       return absl::DurationFromTimespec(time);
@@ -151,6 +155,7 @@ class Bench {
     torch::autograd::grad({loss}, leaves);
   }
 
+  const c10::Device device_{testing::TestDevice()};
   const Subject subject_;
   const SampleBatch batch_;
   const std::unique_ptr<Model> model_;
@@ -194,7 +199,8 @@ int Main(bool json, int threads) {
 }  // namespace
 }  // namespace bif::engine
 
-// engine_benchmark [--json] [--threads N]; N is one a core by default.
+// engine_benchmark [--json] [--threads N]; N is one a core by default. On another device than the
+// CPU with BIF_TEST_DEVICE=cuda:0 in the environment.
 int main(int argc, char** argv) {
   bool json = false;
   int threads = 0;

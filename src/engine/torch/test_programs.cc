@@ -37,9 +37,14 @@ void OkOrDie(const absl::Status& status) {
   std::abort();
 }
 
+std::string TestDevice() {
+  const char* const device = std::getenv("BIF_TEST_DEVICE");
+  return device == nullptr ? "cpu" : device;
+}
+
 Engine& TestEngine(int threads) {
   static Engine& engine =
-      *ValueOrDie(MakeTorchEngine({.device = "cpu", .threads = threads})).release();
+      *ValueOrDie(MakeTorchEngine({.device = TestDevice(), .threads = threads})).release();
   return engine;
 }
 

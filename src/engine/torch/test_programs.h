@@ -16,8 +16,11 @@ namespace bif::engine::testing {
 // The path of <folder of programs>/name.
 std::string ProgramPath(const std::string& name);
 
-// One engine for the process. The first call fixes its threads: one, so that tests that run side by
-// side do not wait for each other's spinning OpenMP threads.
+// Where tests and benchmarks compute: the environment's BIF_TEST_DEVICE, or "cpu".
+std::string TestDevice();
+
+// One engine for the process, on that device. The first call fixes its threads: one, so that tests
+// that run side by side do not wait for each other's spinning OpenMP threads.
 Engine& TestEngine(int threads = 1);
 
 // Loads a program whose single input is bound to the column of the same name. Ends the process if

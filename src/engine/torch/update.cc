@@ -70,8 +70,8 @@ std::vector<bool> OnHost(const StepRule& rule, const WeightLayout& layout,
   return finite;
 }
 
-// A row of noise, on the host.
-at::Tensor Noise(const WeightLayout& layout, const ChainUpdate& update) {
+// A row of noise, made on the host.
+at::Tensor HostNoise(const WeightLayout& layout, const ChainUpdate& update) {
   at::Tensor noise = at::zeros({layout.row_elements}, at::kFloat);
   if (!update.given_noise.empty()) {
     layout.Scatter(update.given_noise, noise);
@@ -86,41 +86,76 @@ at::Tensor Noise(const WeightLayout& layout, const ChainUpdate& update) {
   return noise;
 }
 
-// The formulas of sampler_step.h as tensor operations.
-bool OnDevice(const StepRule& rule, const WeightLayout& layout, const at::Tensor& anchor_row,
-              const ChainUpdate& update) {
-  at::Tensor gradient = at::zeros_like(anchor_row);
+// Rows of noise for all updates, where the weights are.
+at::Tensor Noise(const WeightLayout& layout, const DeviceNoise* device_noise, c10::Device device,
+                 absl::Span<const ChainUpdate> updates) {
+  const bool given = !updates[0].given_noise.empty();
+  if (device_noise != nullptr && !given) {
+    std::vector<RandomBlocks> streams;
+    for (const ChainUpdate& update : updates) streams.push_back(update.noise);
+    return device_noise->Rows(streams);
+  }
+  std::vector<at::Tensor> rows;
+  for (const ChainUpdate& update : updates) rows.push_back(HostNoise(layout, update));
+  return at::stack(rows).to(device);
+}
+
+// [chains of the call, row_elements]: the ranges side by side, zeros between them.
+at::Tensor GradientRows(const WeightLayout& layout, absl::Span<const at::Tensor> gradients) {
+  std::vector<at::Tensor> parts;
+  int64_t filled = 0;
+  const auto pad_to = [&](int64_t offset) {
+    if (offset > filled) {
+      parts.push_back(at::zeros({gradients[0].size(0), offset - filled}, gradients[0].options()));
+    }
+  };
   for (size_t r = 0; r < layout.ranges.size(); ++r) {
-    const WeightRange& range = layout.ranges[r];
-    gradient.narrow(0, range.row_offset, range.elements)
-        .copy_(update.gradients[r][update.gradient_row]);
+    pad_to(layout.ranges[r].row_offset);
+    parts.push_back(gradients[r]);
+    filled = layout.ranges[r].row_offset + layout.ranges[r].elements;
   }
-  const at::Tensor xi = Noise(layout, update).to(anchor_row.device());
-  at::Tensor w = update.weights;
-  at::Tensor drift = gradient * rule.nbeta + w * rule.weight_decay + (w - anchor_row) * rule.gamma;
-  at::Tensor spread = xi * (std::sqrt(rule.step_size) * rule.noise_scale);
-  if (rule.algorithm == Algorithm::kRmspropSgld) {
-    at::Tensor v = update.second_moments;
-    v.mul_(rule.rms_decay).add_(gradient * gradient, 1 - rule.rms_decay);
-    const at::Tensor preconditioner = (v.sqrt() + rule.rms_delta).reciprocal();
-    drift.mul_(preconditioner);
-    spread.mul_(preconditioner.sqrt());
+  pad_to(layout.row_elements);
+  return at::cat(parts, 1);
+}
+
+// The formulas of sampler_step.h as tensor operations.
+std::vector<bool> OnDevice(const StepRule& rule, const WeightLayout& layout,
+                           const at::Tensor& anchor_row, const DeviceNoise* device_noise,
+                           absl::Span<const ChainUpdate> updates) {
+  const at::Tensor noise = Noise(layout, device_noise, anchor_row.device(), updates);
+  const at::Tensor gradients = GradientRows(layout, updates[0].gradients);
+  std::vector<at::Tensor> finite;
+  for (size_t u = 0; u < updates.size(); ++u) {
+    const at::Tensor gradient = gradients[updates[u].gradient_row];
+    at::Tensor w = updates[u].weights;
+    at::Tensor drift =
+        (w - anchor_row).mul_(rule.gamma).add_(w, rule.weight_decay).add_(gradient, rule.nbeta);
+    at::Tensor spread =
+        noise[static_cast<int64_t>(u)].mul_(std::sqrt(rule.step_size) * rule.noise_scale);
+    if (rule.algorithm == Algorithm::kRmspropSgld) {
+      at::Tensor v = updates[u].second_moments;
+      v.mul_(rule.rms_decay).addcmul_(gradient, gradient, 1 - rule.rms_decay);
+      const at::Tensor preconditioner = v.sqrt().add_(rule.rms_delta).reciprocal_();
+      drift.mul_(preconditioner);
+      spread.mul_(preconditioner.sqrt());
+    }
+    w.add_(spread).sub_(drift, rule.step_size / 2);
+    if (rule.box) w.copy_(at::min(at::max(w, anchor_row - *rule.box), anchor_row + *rule.box));
+    finite.push_back(w.isfinite().all());
   }
-  w.add_(spread - drift * (rule.step_size / 2));
-  if (rule.box) w.copy_(at::min(at::max(w, anchor_row - *rule.box), anchor_row + *rule.box));
-  return w.isfinite().all().item<bool>();
+  const at::Tensor on_host = at::stack(finite).cpu();  // the one wait for the device
+  const bool* flags = on_host.const_data_ptr<bool>();
+  return std::vector<bool>(flags, flags + on_host.size(0));
 }
 
 }  // namespace
 
 std::vector<bool> ApplySamplerStep(const StepRule& rule, const WeightLayout& layout,
-                                   const at::Tensor& anchor_row,
+                                   const at::Tensor& anchor_row, const DeviceNoise* device_noise,
                                    absl::Span<const ChainUpdate> updates) {
+  if (updates.empty()) return {};
   if (anchor_row.is_cpu()) return OnHost(rule, layout, anchor_row, updates);
-  std::vector<bool> finite;
-  for (const ChainUpdate& update : updates)
-    finite.push_back(OnDevice(rule, layout, anchor_row, update));
-  return finite;
+  return OnDevice(rule, layout, anchor_row, device_noise, updates);
 }
 
 }  // namespace bif::engine

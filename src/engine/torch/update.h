@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "src/engine/sampler_step.h"
+#include "src/engine/torch/device_noise.h"
 #include "src/engine/torch/weight_layout.h"
 
 namespace bif::engine {
@@ -27,10 +28,11 @@ struct ChainUpdate {
 
 // finite[i]: whether all weights of updates[i] are finite afterwards. On a CPU noise and update are
 // one pass over the weights, cut into pieces that depend on nothing but the layout; the bits do not
-// depend on the number of threads. On a GPU the same noise is made on the host. May throw
-// c10::Error.
+// depend on the number of threads. On a GPU it is tensor operations; the noise comes from
+// `device_noise`, or is made on the host where that is nullptr. All gradients are those of one
+// call. May throw c10::Error.
 std::vector<bool> ApplySamplerStep(const StepRule& rule, const WeightLayout& layout,
-                                   const at::Tensor& anchor_row,
+                                   const at::Tensor& anchor_row, const DeviceNoise* device_noise,
                                    absl::Span<const ChainUpdate> updates);
 
 }  // namespace bif::engine
