@@ -19,8 +19,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
                                          const v1::TraceSamplesRequest* request,
                                          google::longrunning::Operation* response) override {
     return StartUnary(runtime_, "bif.v1.Attribution/TraceSamples", [=, this]() -> absl::Status {
-      BIF_ASSIGN_OR_RETURN(const jobs::Operation operation,
-                           queries_.TraceSamples(FromProto(*request)));
+      BIF_ASSIGN_OR_RETURN(const jobs::TraceSamplesRequest wanted, FromProto(*request));
+      BIF_ASSIGN_OR_RETURN(const jobs::Operation operation, queries_.TraceSamples(wanted));
       observe::LogInfo("operation",
                        {{"operation", operation.name}, {"posterior", operation.target}});
       *response = OperationToProto(operation, runtime_.jobs.posteriors());
@@ -79,6 +79,24 @@ class AttributionService final : public v1::Attribution::CallbackService {
                                           first = false;
                                           return writer.Write(std::move(message));
                                         });
+        });
+  }
+
+  grpc::ServerWriteReactor<v1::TokenInfluenceResponse>* TokenInfluence(
+      grpc::CallbackServerContext*, const v1::TokenInfluenceRequest* request) override {
+    using Response = v1::TokenInfluenceResponse;
+    return ServerStreamCall<Response>::Start(
+        runtime_, "bif.v1.Attribution/TokenInfluence",
+        [=, this](StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(const jobs::TokenInfluenceRequest question, FromProto(*request));
+          bool first = true;
+          return queries_.TokenInfluence(question, writer.cancel(),
+                                         [&](const jobs::TokenInfluenceBlock& block) {
+                                           Response message;
+                                           ToProto(block, first, &message);
+                                           first = false;
+                                           return writer.Write(std::move(message));
+                                         });
         });
   }
 

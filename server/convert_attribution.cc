@@ -26,10 +26,35 @@ absl::StatusOr<engine::Observable> ObservableFromProto(const v1::Observable& pro
   BIF_ASSIGN_OR_RETURN(observable.kind,
                        EnumFromProto(proto.kind(), v1::ObservableKind_IsValid(proto.kind()),
                                      observable.kind, "observable.kind"));
-  if (observable.kind == engine::ObservableKind::kLogit) {
-    observable.logit_index = proto.logit_index();
-  } else if (proto.logit_index() != 0) {
-    return FieldError("observable.logit_index", "belongs to LOGIT only");
+  using engine::ObservableKind;
+  const ObservableKind kind = observable.kind;
+  const bool difference = kind == ObservableKind::kLogitDifference;
+  const bool logit = difference || kind == ObservableKind::kLogit;
+  const bool span = kind == ObservableKind::kSpanLoss;
+  const bool position = logit || kind == ObservableKind::kTokenProbability;
+  struct Field {
+    const char* name;
+    uint32_t value;
+    bool belongs;
+    uint32_t& to;
+    const char* whose;
+  };
+  for (const Field& field : {
+           Field{"logit_index", proto.logit_index(), logit, observable.logit_index,
+                 "LOGIT and LOGIT_DIFFERENCE"},
+           Field{"other_logit_index", proto.other_logit_index(), difference,
+                 observable.other_logit_index, "LOGIT_DIFFERENCE"},
+           Field{"span_begin", proto.span_begin(), span, observable.span_begin, "SPAN_LOSS"},
+           Field{"span_end", proto.span_end(), span, observable.span_end, "SPAN_LOSS"},
+           Field{"position", proto.position(), position, observable.position,
+                 "TOKEN_PROBABILITY, LOGIT and LOGIT_DIFFERENCE"},
+       }) {
+    if (field.belongs) {
+      field.to = field.value;
+    } else if (field.value != 0) {
+      return FieldError(std::string("observable.") + field.name,
+                        std::string("belongs to ") + field.whose + " only");
+    }
   }
   return observable;
 }
@@ -51,9 +76,13 @@ void ProvenanceToProto(const jobs::Provenance& provenance, v1::Provenance* proto
   proto->set_posterior(provenance.posterior);
   proto->set_estimator(static_cast<v1::Estimator>(provenance.estimator));
   proto->set_centring(static_cast<v1::Centring>(provenance.centring));
-  proto->mutable_observable()->set_kind(
-      static_cast<v1::ObservableKind>(provenance.observable.kind));
-  proto->mutable_observable()->set_logit_index(provenance.observable.logit_index);
+  const engine::Observable& observable = provenance.observable;
+  proto->mutable_observable()->set_kind(static_cast<v1::ObservableKind>(observable.kind));
+  proto->mutable_observable()->set_logit_index(observable.logit_index);
+  proto->mutable_observable()->set_other_logit_index(observable.other_logit_index);
+  proto->mutable_observable()->set_span_begin(observable.span_begin);
+  proto->mutable_observable()->set_span_end(observable.span_end);
+  proto->mutable_observable()->set_position(observable.position);
   proto->set_chains(provenance.chains);
   proto->set_draws_per_chain(provenance.draws_per_chain);
   proto->mutable_chains_left_out()->Assign(provenance.chains_left_out.begin(),
@@ -113,6 +142,23 @@ absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const v1::SelfInfluenceRequ
   return request;
 }
 
+absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const v1::TokenInfluenceRequest& proto) {
+  jobs::TokenInfluenceRequest request;
+  request.posterior = proto.posterior();
+  BIF_ASSIGN_OR_RETURN(request.training, SampleSetFromProto(proto.training(), "training"));
+  BIF_ASSIGN_OR_RETURN(request.query, SampleSetFromProto(proto.query(), "query"));
+  BIF_ASSIGN_OR_RETURN(request.estimator,
+                       EnumFromProto(proto.estimator(), v1::Estimator_IsValid(proto.estimator()),
+                                     request.estimator, "estimator"));
+  BIF_ASSIGN_OR_RETURN(request.centring,
+                       EnumFromProto(proto.centring(), v1::Centring_IsValid(proto.centring()),
+                                     request.centring, "centring"));
+  request.standard_errors = proto.standard_errors();
+  request.span_begin = proto.span_begin();
+  request.span_end = proto.span_end();
+  return request;
+}
+
 absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesRequest& proto) {
   jobs::ExportTracesRequest request;
   request.posterior = proto.posterior();
@@ -121,11 +167,13 @@ absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesReques
   return request;
 }
 
-jobs::TraceSamplesRequest FromProto(const v1::TraceSamplesRequest& proto) {
-  return {.request = {.tenant = kDefaultTenant, .id = proto.request_id()},
-          .posterior = proto.posterior(),
-          .dataset = proto.dataset(),
-          .sample_ids = Strings(proto.sample_ids())};
+absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const v1::TraceSamplesRequest& proto) {
+  BIF_ASSIGN_OR_RETURN(const bool tokens, WantsTokens(proto.granularity(), "granularity"));
+  return jobs::TraceSamplesRequest{.request = {.tenant = kDefaultTenant, .id = proto.request_id()},
+                                   .posterior = proto.posterior(),
+                                   .dataset = proto.dataset(),
+                                   .sample_ids = Strings(proto.sample_ids()),
+                                   .tokens = tokens};
 }
 
 void ToProto(const jobs::AttributeUpdate& update, v1::AttributeResponse* proto) {
@@ -163,6 +211,23 @@ void ToProto(const jobs::SelfInfluenceBlock& block, bool first, v1::SelfInfluenc
   Assign(block.anchor_losses, proto->mutable_anchor_losses());
   if (first && block.provenance != nullptr)
     ProvenanceToProto(*block.provenance, proto->mutable_provenance());
+}
+
+void ToProto(const jobs::TokenInfluenceBlock& block, bool first,
+             v1::TokenInfluenceResponse* proto) {
+  proto->set_first_row(block.first_row);
+  proto->set_columns(block.columns);
+  Assign(block.scores, proto->mutable_scores());
+  Assign(block.standard_errors, proto->mutable_standard_errors());
+  Assign(block.completion_scores, proto->mutable_completion_scores());
+  Assign(block.completion_standard_errors, proto->mutable_completion_standard_errors());
+  if (!first || block.summary == nullptr) return;
+  const jobs::TokenInfluenceSummary& summary = *block.summary;
+  ProvenanceToProto(summary.provenance, proto->mutable_provenance());
+  proto->set_rows(summary.rows);
+  proto->set_first_column(summary.first_column);
+  ScoreToProto(summary.sequence_score, proto->mutable_sequence_score());
+  proto->set_sequences_evaluated(summary.sequences_evaluated);
 }
 
 void ToProto(const jobs::TraceExportBlock& block, v1::ExportTracesResponse* proto) {

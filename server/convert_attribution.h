@@ -10,14 +10,17 @@ namespace bif::server {
 absl::StatusOr<jobs::AttributeRequest> FromProto(const bif::v1::AttributeRequest& proto);
 absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const bif::v1::ScoreMatrixRequest& proto);
 absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const bif::v1::SelfInfluenceRequest& proto);
+absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const bif::v1::TokenInfluenceRequest& proto);
 absl::StatusOr<jobs::ExportTracesRequest> FromProto(const bif::v1::ExportTracesRequest& proto);
-jobs::TraceSamplesRequest FromProto(const bif::v1::TraceSamplesRequest& proto);
+absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const bif::v1::TraceSamplesRequest& proto);
 
 void ToProto(const jobs::AttributeUpdate& update, bif::v1::AttributeResponse* proto);
-// A block's provenance is for its stream's first message only.
+// A block's provenance, or summary, is for its stream's first message only.
 void ToProto(const jobs::ScoreBlock& block, bool first, bif::v1::ScoreMatrixResponse* proto);
 void ToProto(const jobs::SelfInfluenceBlock& block, bool first,
              bif::v1::SelfInfluenceResponse* proto);
+void ToProto(const jobs::TokenInfluenceBlock& block, bool first,
+             bif::v1::TokenInfluenceResponse* proto);
 void ToProto(const jobs::TraceExportBlock& block, bif::v1::ExportTracesResponse* proto);
 
 }  // namespace bif::server

@@ -87,4 +87,11 @@ std::vector<std::string> Strings(const google::protobuf::RepeatedPtrField<std::s
   return {protos.begin(), protos.end()};
 }
 
+absl::StatusOr<bool> WantsTokens(v1::Granularity granularity, const std::string& path) {
+  BIF_ASSIGN_OR_RETURN(
+      const v1::Granularity wanted,
+      EnumFromProto(granularity, v1::Granularity_IsValid(granularity), v1::SEQUENCE, path));
+  return wanted == v1::TOKEN;
+}
+
 }  // namespace bif::server

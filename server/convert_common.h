@@ -43,6 +43,9 @@ jobs::PageRequest PageOf(const Request& request) {
   return {.page_size = request.page_size(), .page_token = request.page_token()};
 }
 
+// Whether the losses of tokens are wanted beside those of samples.
+absl::StatusOr<bool> WantsTokens(v1::Granularity granularity, const std::string& path);
+
 // The value of an enum whose number 0 stands for `fallback`. A number that the API does not know is
 // a field error.
 template <typename Enum, typename ProtoEnum>

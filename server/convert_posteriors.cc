@@ -25,6 +25,11 @@ absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& 
   spec.checkpoint = proto.checkpoint();
   spec.dataset = proto.dataset();
   BIF_ASSIGN_OR_RETURN(spec.settings, FromProto(proto.settings(), "settings"));
+  BIF_ASSIGN_OR_RETURN(spec.token_traces, WantsTokens(proto.granularity(), "granularity"));
+  BIF_ASSIGN_OR_RETURN(
+      spec.token_trace_type,
+      EnumFromProto(proto.token_trace_type(), v1::TokenTraceType_IsValid(proto.token_trace_type()),
+                    spec.token_trace_type, "token_trace_type"));
   return spec;
 }
 
@@ -64,6 +69,8 @@ void ToProto(const jobs::Posterior& posterior, v1::Posterior* proto) {
   proto->set_execution_plan(posterior.execution_plan);
   proto->set_compute(static_cast<v1::ComputeType>(posterior.compute));
   proto->set_compute_reason(posterior.compute_reason);
+  proto->set_granularity(posterior.token_traces ? v1::TOKEN : v1::SEQUENCE);
+  proto->set_token_trace_type(static_cast<v1::TokenTraceType>(posterior.token_trace_type));
 }
 
 void ToProto(const jobs::PosteriorDiagnostics& diagnostics, v1::Diagnostics* proto) {

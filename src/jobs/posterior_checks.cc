@@ -12,6 +12,7 @@
 #include "src/engine/validate_settings.h"
 #include "src/jobs/dataset_record.h"
 #include "src/jobs/field_paths.h"
+#include "src/jobs/observable_checks.h"
 #include "src/jobs/sampler_settings_record.h"
 
 namespace bif::jobs {
@@ -92,6 +93,9 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
                        context.checkpoints.ResolveCheckpoint(spec.checkpoint, "checkpoint"));
   BIF_ASSIGN_OR_RETURN(checked.sources, context.checkpoints.GetSources(checked.checkpoint_digest));
   BIF_ASSIGN_OR_RETURN(checked.dataset, context.datasets.Record(spec.dataset, "dataset"));
+  checked.token_traces = spec.token_traces;
+  checked.token_trace_type = spec.token_trace_type;
+  if (spec.token_traces) BIF_RETURN_IF_ERROR(CheckGranularity(checked.sources.info));
   if (checked.dataset.hidden())
     return absl::NotFoundError(absl::StrCat(spec.dataset, " does not exist"));
 
@@ -171,6 +175,14 @@ CostEstimate EstimateCost(const PosteriorContext& context, const CheckedPosterio
   estimate.disk_bytes = chains * (draws * (draw_bytes + trace_bytes) + segments * state_bytes) +
                         trace_bytes +
                         carried_rows * chains * draws * static_cast<int64_t>(sizeof(float));
+  if (checked.token_traces) {
+    // A pass of its own at the stored draws. What no program bounds counts as 1024 tokens.
+    const int64_t longest = checked.sources.info.longest_sequence;
+    const int64_t tokens = rows * (longest > 0 ? longest : 1024);
+    const int64_t bytes = checked.token_trace_type == storage::TraceType::kFloat16 ? 2 : 4;
+    estimate.forward_samples += rows * chains * static_cast<int64_t>(draws);
+    estimate.disk_bytes += tokens * bytes * chains * static_cast<int64_t>(draws);
+  }
   estimate.duration = context.speeds.Predict(checked.checkpoint_digest, estimate.gradient_samples,
                                              estimate.forward_samples);
   return estimate;

@@ -18,6 +18,9 @@ struct CheckedPosterior {
   storage::pb::DatasetRecord dataset;
   engine::MovingSet moving;
   std::vector<uint32_t> training_ordinals;
+  // The losses of the training rows' tokens are kept too.
+  bool token_traces = false;
+  storage::TraceType token_trace_type = storage::TraceType::kFloat32;
 };
 absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
                                                 const PosteriorSpec& spec);

@@ -15,6 +15,7 @@ namespace {
 
 // A cancelled or draining run finishes the draw in the making, if that takes no longer.
 constexpr absl::Duration kLastDrawTime = absl::Seconds(5);
+constexpr int64_t kStoredDrawBytes = int64_t{64} << 20;  // decoded, to trace tokens at
 
 }  // namespace
 
@@ -26,7 +27,8 @@ PosteriorJob::PosteriorJob(const PosteriorContext& context,
       ended_(std::move(ended)),
       settings_(FromRecord(record.settings())),
       committed_(std::move(record)),
-      record_(committed_) {}
+      record_(committed_),
+      stored_draws_(context.store, nullptr, kStoredDrawBytes) {}
 
 DeviceTask::Outcome PosteriorJob::Step() {
   if (cancelled()) {
@@ -82,6 +84,8 @@ absl::Status PosteriorJob::StepStage() {
       return Trace();
     case Stage::kCarry:
       return Carry();
+    case Stage::kTokens:
+      return TraceTokens();
     case Stage::kDone:
       break;
   }
@@ -206,6 +210,7 @@ void PosteriorJob::End(const absl::Status& status) {
   chains_.reset();
   carried_.reset();
   segment_.reset();
+  tokens_.reset();
   operation_->Finish(status, OperationResult{}, std::move(writes));
   ended_();
 }

@@ -2,13 +2,14 @@
 // the device thread.
 //
 //   load -> tune -> anchor -> start -> burn-in -> [pilot -> start]
-//     -> ((advance -> trace)* -> carry -> commit)* -> done
+//     -> ((advance -> trace)* -> carry -> commit)* -> [tokens] -> done
 //
 // Every stage begins from what the catalog says, so the same code makes a first run, goes on after
 // a crash or a cancelled run, and extends. What changes rounding or draws is recorded before it is
 // used: the execution plan, and the interval that AUTO chose. Burn-in ends with a commit of the
 // chain states, every segment with one of its draws, before which rows that were traced in the
-// meantime are evaluated at these draws too (src/jobs/carried_rows.h).
+// meantime are evaluated at these draws too (src/jobs/carried_rows.h). Where the losses of tokens
+// are wanted, a last stage evaluates the training rows' at the stored draws, a few rows a commit.
 //
 // Confined to the device thread but for `cancelled`, which is thread-safe.
 #pragma once
@@ -21,9 +22,11 @@
 
 #include "src/jobs/carried_rows.h"
 #include "src/jobs/device_executor.h"
+#include "src/jobs/draw_reader.h"
 #include "src/jobs/pace.h"
 #include "src/jobs/pilot.h"
 #include "src/jobs/posterior_context.h"
+#include "src/jobs/row_tracer.h"
 #include "src/jobs/segment.h"
 
 namespace bif::jobs {
@@ -49,6 +52,7 @@ class PosteriorJob : public DeviceTask {
     kAdvance,
     kTrace,
     kCarry,
+    kTokens,
     kDone
   };
 
@@ -66,6 +70,7 @@ class PosteriorJob : public DeviceTask {
   absl::Status Trace();
   absl::Status FinishDraw();
   absl::Status Carry();
+  absl::Status TraceTokens();
 
   absl::StatusOr<std::vector<engine::ChainSnapshot>> ReadSnapshots();
   // At most `steps`, as the pace allows.
@@ -82,6 +87,8 @@ class PosteriorJob : public DeviceTask {
   absl::Status CommitRecord();
   // Everything between two draws is done, so that the run may stop here.
   bool AtDrawBoundary() const;
+  // The stage after the last draw.
+  Stage Last() const { return record_.token_traces() ? Stage::kTokens : Stage::kDone; }
   // Draws that a commit would keep are in memory.
   bool HoldsDraws() const { return segment_ != nullptr && segment_->draws() > 0; }
   void End(const absl::Status& status);
@@ -112,6 +119,8 @@ class PosteriorJob : public DeviceTask {
   std::unique_ptr<Segment> segment_;
   std::shared_ptr<PosteriorTraces> traces_;
   std::unique_ptr<CarriedRows> carried_;  // of the segment that is being closed
+  DrawReader stored_draws_;               // for the tokens
+  std::unique_ptr<RowTracer> tokens_;
 
   // The draw in the making.
   std::vector<double> loss_sums_;  // a chain: of batch losses since the draw before

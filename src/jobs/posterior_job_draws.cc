@@ -132,7 +132,32 @@ absl::Status PosteriorJob::Carry() {
   }
   BIF_RETURN_IF_ERROR(CommitSegmentNow());
   if (ActiveChains(record_).empty()) return AllDiverged();
-  stage_ = record_.draws_committed() >= record_.draws_target() ? Stage::kDone : Stage::kAdvance;
+  stage_ = record_.draws_committed() >= record_.draws_target() ? Last() : Stage::kAdvance;
+  return absl::OkStatus();
+}
+
+absl::Status PosteriorJob::TraceTokens() {
+  if (tokens_ == nullptr) {
+    chains_.reset();  // their memory is for the tokens now
+    BIF_ASSIGN_OR_RETURN(const auto dataset,
+                         context_.store.catalog().Get<storage::pb::DatasetRecord>(
+                             storage::DatasetKey(record_.dataset())));
+    BIF_ASSIGN_OR_RETURN(traces_, context_.traces.Get(record_.number(), record_.draws_committed()));
+    PosteriorView view{record_,
+                       sources_,
+                       settings_,
+                       moving_,
+                       plan_,
+                       ActiveChains(record_),
+                       record_.draws_committed()};
+    tokens_ = std::make_unique<RowTracer>(
+        RowTracer::Parts{context_.store, context_.models, stored_draws_, context_.counters},
+        std::move(view), traces_, dataset.number(), Posteriors::TrainingOrdinals(record_),
+        /*tokens=*/true);
+  }
+  BIF_ASSIGN_OR_RETURN(const bool done, tokens_->Step(*operation_));
+  Report("tokens");
+  if (done) stage_ = Stage::kDone;
   return absl::OkStatus();
 }
 

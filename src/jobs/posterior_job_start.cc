@@ -142,7 +142,7 @@ absl::Status PosteriorJob::Start() {
   segment_ = std::make_unique<Segment>(settings_.chains, rows, std::max(1u, std::min(draws, left)));
   segment_start_ = run_start_ = context_.clock.Now();
   run_first_draw_ = record_.draws_committed();
-  stage_ = left > 0 ? Stage::kAdvance : Stage::kDone;
+  stage_ = left > 0 ? Stage::kAdvance : Last();
   Report("sampling");
   return absl::OkStatus();
 }

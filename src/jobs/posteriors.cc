@@ -220,6 +220,8 @@ absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
   BIF_ASSIGN_OR_RETURN(checked.moving, engine::SelectParameters(checked.sources.info.parameters,
                                                                 settings.parameters));
   checked.training_ordinals = TrainingOrdinals(record);
+  checked.token_traces = record.token_traces();
+  checked.token_trace_type = TokenTraceTypeOf(record);
   settings.steps_between_draws = record.steps_between_draws();
   if (record.draws_committed() > 0) settings.burn_in_steps = 0;
   BIF_ASSIGN_OR_RETURN(const auto traces,
@@ -277,7 +279,9 @@ absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const Req
   if (known_posterior) {
     // It may have gone on between the caller's look and Active's wait.
     BIF_ASSIGN_OR_RETURN(record, FindByKey(record.key()));
-    if (record.draws_committed() >= draws && !ActiveChains(record).empty())
+    // Without the losses of its tokens a run is not done yet.
+    const bool tokens_lack = record.token_traces() && StateOf(record) != PosteriorState::kReady;
+    if (record.draws_committed() >= draws && !ActiveChains(record).empty() && !tokens_lack)
       return AnswerDone(request, body, record);
     if (ActiveChains(record).empty()) {
       return WithReason(

@@ -268,8 +268,7 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
   // After a restart some may have been deleted.
   std::erase_if(ordinals,
                 [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
-  const TraceJobParts job{parts_.store,  parts_.datasets, parts_.posteriors,
-                          parts_.models, draws_,          parts_.counters};
+  const TraceJobParts job{parts_.store, parts_.posteriors, parts_.models, draws_, parts_.counters};
   return parts_.executor.Submit(
       Priority::kTrace,
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),

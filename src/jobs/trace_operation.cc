@@ -1,49 +1,33 @@
 #include "src/jobs/trace_operation.h"
 
-#include <algorithm>
-#include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "src/base/status.h"
-#include "src/jobs/evaluation.h"
 #include "src/jobs/resource_names.h"
-#include "src/jobs/sequences.h"
-#include "src/jobs/trace_arrays.h"
+#include "src/jobs/row_tracer.h"
 
 namespace bif::jobs {
 namespace {
 
-constexpr size_t kChunkBytes = size_t{32} << 20;  // traces held until their commit
-constexpr size_t kLargestChunk = 4096;            // rows; the samples are held too
-constexpr size_t kLargestTokenChunk = 64;         // rows: each has many traces
-
 class TraceTask : public DeviceTask {
  public:
-  TraceTask(const TraceJobParts& parts, std::shared_ptr<RunningOperation> operation,
-            PosteriorView view, std::shared_ptr<PosteriorTraces> traces, uint32_t dataset_number,
-            std::vector<uint32_t> ordinals, bool tokens)
-      : parts_(parts),
+  TraceTask(Posteriors& posteriors, std::shared_ptr<RunningOperation> operation,
+            std::unique_ptr<RowTracer> tracer)
+      : posteriors_(posteriors),
         operation_(std::move(operation)),
-        view_(std::move(view)),
-        traces_(std::move(traces)),
-        dataset_(dataset_number),
-        ordinals_(std::move(ordinals)),
-        tokens_(tokens) {
-    std::sort(ordinals_.begin(), ordinals_.end());
-    ordinals_.erase(std::unique(ordinals_.begin(), ordinals_.end()), ordinals_.end());
-    for (const TracedRow& row : traces_->index().Find(array(), dataset_, ordinals_)) {
-      if (row.draws >= view_.draws) ++result_.rows_already_there;
-    }
-    started_ = absl::Now();
-  }
+        tracer_(std::move(tracer)),
+        started_(absl::Now()) {}
 
   Outcome Step() override {
     absl::StatusOr<Outcome> outcome = Work();
     if (outcome.ok() && *outcome == Outcome::kMore) return Outcome::kMore;
-    evaluation_.reset();
-    operation_->Finish(outcome.status(), result_);
+    OperationResult result;
+    result.rows_already_there = tracer_->rows_already_there();
+    result.rows_traced =
+        outcome.ok() ? tracer_->rows() - tracer_->rows_already_there() : tracer_->rows_traced();
+    tracer_.reset();
+    operation_->Finish(outcome.status(), result);
     return Outcome::kDone;
   }
 
@@ -51,181 +35,44 @@ class TraceTask : public DeviceTask {
   void Abandon(const absl::Status&) override {}
 
  private:
-  uint32_t array() const { return tokens_ ? kTokenLossArray : kLossArray; }
-  engine::Observable observable() const {
-    return {tokens_ ? engine::ObservableKind::kTokenLosses : engine::ObservableKind::kLoss};
-  }
-  uint32_t total_draws() const {
-    return static_cast<uint32_t>(view_.active_chains.size()) * view_.draws;
-  }
-
   absl::StatusOr<Outcome> Work() {
     if (operation_->cancel().cancelled())
       return absl::CancelledError("cancelled; the traces that were committed stay");
-    if (!evaluation_) {
-      BIF_ASSIGN_OR_RETURN(bool any, NextChunk());
-      if (!any) {
-        BIF_ASSIGN_OR_RETURN(const bool grown, PosteriorHasGrown());
-        if (grown) {
-          next_ = 0;
-          BIF_ASSIGN_OR_RETURN(any, NextChunk());
-        }
-      }
-      if (!any) {
-        result_.rows_traced = static_cast<int64_t>(ordinals_.size()) - result_.rows_already_there;
-        return Outcome::kDone;
-      }
-      BIF_RETURN_IF_ERROR(evaluation_->Start());
-      return Outcome::kMore;
-    }
-    BIF_ASSIGN_OR_RETURN(const bool done, evaluation_->Slice());
+    BIF_ASSIGN_OR_RETURN(const bool done, tracer_->Step(*operation_));
     Report();
     if (!done) return Outcome::kMore;
-    // Losses first: after a crash in between, the tokens are evaluated again, and that is all.
-    if (tokens_) BIF_RETURN_IF_ERROR(KeepSequenceLosses());
-    storage::WriteSet writes;
-    operation_->AddTo(writes);
-    BIF_RETURN_IF_ERROR(traces_->Keep(parts_.store, view_, observable(), dataset_, chunk_, *values_,
-                                      true, std::move(writes)));
-    parts_.counters.query_rows_traced += chunk_.size();
-    result_.rows_traced += static_cast<int64_t>(chunk_.size());
-    evaluation_.reset();
-    return Outcome::kMore;
+    BIF_ASSIGN_OR_RETURN(const bool grown, PosteriorHasGrown());
+    return grown ? Outcome::kMore : Outcome::kDone;
   }
 
   // Whether it has got draws since this operation looked; then its rows are to get them too.
   absl::StatusOr<bool> PosteriorHasGrown() {
-    absl::StatusOr<PosteriorView> now = parts_.posteriors.Open(PosteriorName(view_.record.key()));
+    const PosteriorView& view = tracer_->view();
+    absl::StatusOr<PosteriorView> now = posteriors_.Open(PosteriorName(view.record.key()));
     if (absl::IsFailedPrecondition(now.status())) return false;  // its first run goes on just now
     BIF_RETURN_IF_ERROR(now.status());
-    if (now->draws <= view_.draws) return false;
-    view_ = *std::move(now);
+    if (now->draws <= view.draws) return false;
+    tracer_->Grow(*std::move(now));
     return true;
-  }
-
-  // The next rows without traces, all lacking the same draws. False if there are none left.
-  absl::StatusOr<bool> NextChunk() {
-    const size_t row_bytes = std::max<size_t>(1, size_t{total_draws()} * sizeof(float));
-    const size_t limit = std::clamp<size_t>(kChunkBytes / row_bytes, 1,
-                                            tokens_ ? kLargestTokenChunk : kLargestChunk);
-    const auto known =
-        traces_->index().Find(array(), dataset_, absl::MakeSpan(ordinals_).subspan(next_));
-    std::vector<uint32_t> lacking;
-    uint32_t first_draw = 0;
-    for (const TracedRow& row : known) {
-      if (row.draws < view_.draws) {
-        if (lacking.empty()) first_draw = row.draws;
-        if (lacking.size() == limit || row.draws != first_draw) break;
-        lacking.push_back(row.ordinal);
-      }
-      ++next_;
-    }
-    if (lacking.empty()) return false;
-    // Some may have been deleted since the operation began.
-    BIF_ASSIGN_OR_RETURN(std::vector<uint32_t> ordinals,
-                         parts_.store.samples().Living(dataset_, lacking));
-    if (ordinals.empty()) return NextChunk();
-    chunk_.clear();
-    for (size_t r = 0; r < ordinals.size(); ++r) chunk_.push_back({ordinals[r], r, first_draw});
-    std::vector<uint32_t> traces(ordinals.size(), 1);
-    if (tokens_) {
-      BIF_RETURN_IF_ERROR(MeasureSequences(row_bytes, ordinals));
-      traces.clear();
-      for (const SequenceShape& shape : shapes_) traces.push_back(shape.losses);
-    }
-
-    EvaluationSpec spec;
-    spec.view = view_;
-    spec.observable = observable();
-    EvaluationGroup& group = spec.groups.emplace_back();
-    group.first_draw = first_draw;
-    BIF_ASSIGN_OR_RETURN(group.samples, parts_.store.samples().Read(dataset_, ordinals));
-    for (size_t r = 0; r < ordinals.size(); ++r) group.rows.push_back(r);
-    spec.field_of_row = [ordinals](size_t row) { return NameOf(ordinals[row]); };
-    values_ = std::make_shared<EvaluatedRows>(traces, view_.active_chains.size(), view_.draws);
-    evaluation_.emplace(std::move(spec), values_, parts_.models, parts_.draws, parts_.counters);
-    return true;
-  }
-
-  static std::string NameOf(uint32_t ordinal) {
-    return absl::StrCat("sample_ids (row ", ordinal, " of the dataset)");
-  }
-
-  // Cuts the chunk to what may be held at once, at least a row, and takes down how long each is.
-  absl::Status MeasureSequences(size_t trace_bytes, std::vector<uint32_t>& ordinals) {
-    BIF_ASSIGN_OR_RETURN(const SampleBatch samples,
-                         parts_.store.samples().Read(dataset_, ordinals));
-    BIF_ASSIGN_OR_RETURN(shapes_, SequenceShapes(view_.sources, samples, [&](int64_t row) {
-                           return NameOf(ordinals[row]);
-                         }));
-    size_t rows = 1;
-    size_t bytes = shapes_[0].losses * trace_bytes;
-    while (rows < shapes_.size() && bytes + shapes_[rows].losses * trace_bytes <= kChunkBytes)
-      bytes += shapes_[rows++].losses * trace_bytes;
-    if (rows < ordinals.size()) {
-      next_ = static_cast<size_t>(
-          std::lower_bound(ordinals_.begin(), ordinals_.end(), ordinals[rows]) - ordinals_.begin());
-    }
-    ordinals.resize(rows);
-    chunk_.resize(rows);
-    shapes_.resize(rows);
-    return absl::OkStatus();
-  }
-
-  // Of the rows that lack them, from the losses of their tokens as these are kept: so that the two
-  // fit together.
-  absl::Status KeepSequenceLosses() {
-    std::vector<uint32_t> ordinals;
-    for (const NewTrace& trace : chunk_) ordinals.push_back(trace.ordinal);
-    const auto known = traces_->index().Find(kLossArray, dataset_, ordinals);
-    EvaluatedRows losses(chunk_.size(), view_.active_chains.size(), view_.draws);
-    std::vector<NewTrace> lacking;
-    const engine::TokenReduction reduction = view_.sources.program_source.sequence.reduction;
-    for (size_t r = 0; r < chunk_.size(); ++r) {
-      if (known[r].draws >= view_.draws || known[r].draws < chunk_[r].first_draw) continue;
-      lacking.push_back(chunk_[r]);
-      losses.anchor(r)[0] = ReduceTokenLosses(reduction, shapes_[r], values_->anchor(r).data(), 1);
-      for (size_t i = 0; i < losses.stride(); ++i) {
-        losses.row(r)[i] =
-            ReduceTokenLosses(reduction, shapes_[r], values_->row(r).data() + i, values_->stride());
-      }
-    }
-    return traces_->Keep(parts_.store, view_, {}, dataset_, lacking, losses, true);
   }
 
   void Report() {
     OperationProgress progress;
     progress.stage = "tracing";
-    // In draws of all rows together: chunks done count in proportion.
-    const double rows = static_cast<double>(std::max<size_t>(1, ordinals_.size()));
-    const double part = static_cast<double>(chunk_.size()) / rows;
-    const double draws_share =
-        static_cast<double>(evaluation_->draws_done()) / std::max<uint32_t>(1, view_.draws);
-    const double share =
-        std::min(1.0, static_cast<double>(next_) / rows - part + part * draws_share);
-    progress.draws_total = total_draws();
+    const double share = tracer_->share_done();
+    progress.draws_total = tracer_->total_draws();
     progress.draws_done = static_cast<uint32_t>(share * progress.draws_total);
     const double seconds = absl::ToDoubleSeconds(absl::Now() - started_);
     if (seconds > 0) progress.draws_per_second = progress.draws_done / seconds;
     if (share > 0) progress.remaining = absl::Seconds(seconds * (1 - share) / share);
-    progress.rows = result_.rows_traced + result_.rows_already_there;
+    progress.rows = tracer_->rows_traced() + tracer_->rows_already_there();
     operation_->Report(progress);
   }
 
-  TraceJobParts parts_;
-  std::shared_ptr<RunningOperation> operation_;
-  PosteriorView view_;
-  std::shared_ptr<PosteriorTraces> traces_;
-  uint32_t dataset_;
-  std::vector<uint32_t> ordinals_;  // ascending
-  const bool tokens_;
-  size_t next_ = 0;  // position in ordinals_ behind the current chunk
-  std::vector<NewTrace> chunk_;
-  std::vector<SequenceShape> shapes_;  // of the current chunk, with tokens
-  std::shared_ptr<EvaluatedRows> values_;
-  std::optional<Evaluation> evaluation_;  // of the current chunk
-  OperationResult result_;
-  absl::Time started_;
+  Posteriors& posteriors_;
+  const std::shared_ptr<RunningOperation> operation_;
+  std::unique_ptr<RowTracer> tracer_;  // until the operation ends
+  const absl::Time started_;
 };
 
 }  // namespace
@@ -236,9 +83,11 @@ std::unique_ptr<DeviceTask> MakeTraceTask(const TraceJobParts& parts,
                                           std::shared_ptr<PosteriorTraces> traces,
                                           uint32_t dataset_number, std::vector<uint32_t> ordinals,
                                           bool tokens) {
-  return std::make_unique<TraceTask>(parts, std::move(operation), std::move(view),
-                                     std::move(traces), dataset_number, std::move(ordinals),
-                                     tokens);
+  return std::make_unique<TraceTask>(
+      parts.posteriors, std::move(operation),
+      std::make_unique<RowTracer>(
+          RowTracer::Parts{parts.store, parts.models, parts.draws, parts.counters}, std::move(view),
+          std::move(traces), dataset_number, std::move(ordinals), tokens));
 }
 
 }  // namespace bif::jobs

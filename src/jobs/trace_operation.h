@@ -1,8 +1,6 @@
-// The trace job: evaluates stored samples at every draw of a posterior and keeps their losses, a
-// few thousand rows a commit; or the losses of their tokens, a few dozen rows a commit, and with
-// them the sequences' own where they are missing. It works at trace priority, so queries go first
-// and sampling last. What is committed stays, whatever happens; after a restart it goes on with the
-// rows that lack traces. Where the posterior grows meanwhile, the rows get the new draws too.
+// The operation of TraceSamples: RowTracer as a task of the device thread. It works at trace
+// priority, so queries go first and sampling last. Where the posterior grows meanwhile, the rows
+// get the new draws too.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +10,6 @@
 
 #include "absl/status/statusor.h"
 #include "src/jobs/counters.h"
-#include "src/jobs/datasets.h"
 #include "src/jobs/device_executor.h"
 #include "src/jobs/draw_reader.h"
 #include "src/jobs/model_cache.h"
@@ -25,7 +22,6 @@ namespace bif::jobs {
 
 struct TraceJobParts {
   storage::Store& store;
-  Datasets& datasets;
   Posteriors& posteriors;
   ModelCache& models;
   DrawReader& draws;

@@ -1,6 +1,8 @@
 """Measures the figures of docs/benchmarks.md: one `name value unit` a line, or with --json one object of name to value.
 
 usage: run.py [NAME...] [--json] [--build FOLDER] [--demo FOLDER]     (called by ./dev bench)
+
+A NAME is a figure's, or `lm` for all figures of language models.
 """
 
 import argparse
@@ -8,17 +10,31 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
+import language_model
 from codec_comparison import int8_rank_correlation
-from demonstration import Demonstration
+from demonstration import Demonstration, LocalDaemon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def binary_figures(binary):
-    """What a benchmark binary prints: name -> (value, unit)."""
-    lines = subprocess.run([binary], stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+def binary_figures(command):
+    """What a benchmark prints: name -> (value, unit)."""
+    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
     return {line.split()[0]: (float(line.split()[1]), line.split()[2]) for line in lines if len(line.split()) == 3}
+
+
+def small_llama():
+    sys.path.insert(0, str(ROOT / "tests/golden"))
+    from make_language_models import LLAMA_260K, Llama
+    return Llama(*LLAMA_260K)
+
+
+def token_matrix(build):
+    with tempfile.TemporaryDirectory() as folder, LocalDaemon(build, pathlib.Path(folder) / "data", []) as daemon:
+        program = build / "src/engine/torch/sampling_programs/llama.pt2"
+        return binary_figures([build / "tests/bench/token_benchmark", daemon.server, program])
 
 
 # Each group measures several figures at once: (their names, what gives name -> (value, unit)).
@@ -26,11 +42,17 @@ def groups(build, demo_folder):
     demo = Demonstration(build, demo_folder)
     return [
         (["trace_vs_forward", "step_vs_forward_backward"],
-         lambda: binary_figures(build / "src/engine/torch/engine_benchmark")),
+         lambda: binary_figures([build / "src/engine/torch/engine_benchmark"])),
         (["full_scores_60k_400_seconds", "posterior_vs_new_query", "repeat_query_p50_ms"], demo.serving),
         (["draw_bytes_per_parameter"], demo.draw_bytes),
         (["sampling_overhead_mib"], demo.sampling_overhead),
         (["int8_rank_correlation"], lambda: int8_rank_correlation(build, demo)),
+        (["lm_trace_vs_python", "lm_trace_mixed_vs_python", "lm_step_vs_python", "lm_bf16_vs_fp32",
+          "lm_bf16_rank_correlation"],
+         lambda: language_model.figures([build / "src/engine/torch/lm_rounds_benchmark"], small_llama)),
+        (["lm_new_query_seconds", "lm_tune_seconds", "lm_loss_memory_ratio", "lm_loss_time_ratio"],
+         lambda: binary_figures([build / "src/engine/torch/lm_benchmark"])),
+        (["token_matrix_ms"], lambda: token_matrix(build)),
     ]
 
 
@@ -43,17 +65,23 @@ def main():
     args = parser.parse_args()
 
     known = groups(args.build, args.demo)
-    unknown = set(args.names) - {name for names, _ in known for name in names}
+    wanted_names = set(args.names)
+    if "lm" in wanted_names:
+        wanted_names |= {name for names, _ in known for name in names if name.startswith(("lm_", "token_"))}
+        wanted_names.discard("lm")
+    unknown = wanted_names - {name for names, _ in known for name in names}
     if unknown:
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; see docs/benchmarks.md")
 
     values = {}
     for names, measure in known:
-        wanted = [name for name in names if not args.names or name in args.names]
+        wanted = [name for name in names if not wanted_names or name in wanted_names]
         if not wanted:
             continue
         figures = measure()
         for name in wanted:
+            if name not in figures:
+                continue  # not on this machine; the reason was printed
             value, unit = figures[name]
             values[name] = value
             if not args.json:

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+LLAMA_260K = (512, 64, 5, 8, 4, 172)  # of the benchmarks: vocabulary, width, layers, heads, key heads, inner width
+
 
 class RmsNorm(nn.Module):
     def __init__(self, width):
@@ -271,7 +273,7 @@ def main():
     }
     for name, model in models.items():
         export(model, name, folder, longest=64 if name == "gpt2" else None)
-    export(Llama(512, 64, 5, 8, 4, 172), "llama_260k", folder)
+    export(Llama(*LLAMA_260K), "llama_260k", folder)
     (folder / "language_golden.json").write_text(json.dumps({name: golden(model) for name, model in models.items()}))
 
 
