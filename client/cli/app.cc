@@ -56,6 +56,7 @@ void BuildCommandTree(CLI::App& root, Session& session, Action& action) {
   AddPosteriorCommands(root, action);
   AddAttributeCommand(root, action);
   AddScoreCommands(root, action);
+  AddTokenInfluenceCommand(root, action);
   AddTraceCommands(root, action);
   AddReportCommand(root, action);
   AddOperationCommands(root, action);

@@ -9,6 +9,14 @@
 
 namespace bif::client {
 
+namespace {
+
+std::string PositionText(const v1::Observable& observable) {
+  return observable.position() > 0 ? absl::StrCat(" at position ", observable.position()) : "";
+}
+
+}  // namespace
+
 std::string ObservableText(const v1::Observable& observable) {
   switch (observable.kind()) {
     case v1::CORRECT_PROBABILITY:
@@ -16,7 +24,17 @@ std::string ObservableText(const v1::Observable& observable) {
     case v1::MARGIN:
       return "margin";
     case v1::LOGIT:
-      return absl::StrCat("logit ", observable.logit_index());
+      return absl::StrCat("logit ", observable.logit_index(), PositionText(observable));
+    case v1::LOGIT_DIFFERENCE:
+      return absl::StrCat("logit ", observable.logit_index(), " minus logit ",
+                          observable.other_logit_index(), PositionText(observable));
+    case v1::SPAN_LOSS:
+      return absl::StrCat("loss of the tokens from position ", observable.span_begin(),
+                          observable.span_end() > 0
+                              ? absl::StrCat(" to before ", observable.span_end())
+                              : std::string(" on"));
+    case v1::TOKEN_PROBABILITY:
+      return absl::StrCat("probability of the token", PositionText(observable));
     default:
       return "loss";
   }

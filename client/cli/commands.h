@@ -20,6 +20,7 @@ void AddPosteriorCreateCommand(CLI::App& posterior,
 void AddTraceCommands(CLI::App& root, Action& action);     // trace, export-traces
 void AddAttributeCommand(CLI::App& root, Action& action);  // attribute
 void AddScoreCommands(CLI::App& root, Action& action);     // score-matrix, self-influence
+void AddTokenInfluenceCommand(CLI::App& root, Action& action);
 void AddOperationCommands(CLI::App& root, Action& action);
 void AddServerCommands(CLI::App& root, Action& action);  // server, health
 void AddReportCommand(CLI::App& root, Action& action);

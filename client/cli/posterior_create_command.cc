@@ -18,6 +18,8 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
   struct Arguments {
     std::string checkpoint, dataset, display_name, request_id;
     SamplerOptions sampler;
+    v1::Granularity granularity = v1::GRANULARITY_UNSPECIFIED;
+    v1::TokenTraceType token_traces = v1::TOKEN_TRACE_TYPE_UNSPECIFIED;
     bool wait = false, dry_run = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -27,6 +29,12 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
   command->add_option("--checkpoint", a->checkpoint, "the checkpoint")->required();
   command->add_option("--dataset", a->dataset, "the training dataset")->required();
   AddSamplerOptions(command, a->sampler);
+  AddEnumOption(command, "--granularity", a->granularity,
+                "whether the losses of the training sequences' tokens are kept too")
+      ->default_str("sequence");
+  AddEnumOption(command, "--token-traces", a->token_traces,
+                "how losses of tokens are kept, now or later")
+      ->default_str("fp32");
   command->add_option("--display-name", a->display_name, "a name for people");
   command->add_flag("--wait", a->wait, "wait until it is sampled, and show how far it is");
   command->add_flag("--dry-run", a->dry_run,
@@ -39,6 +47,8 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
     request.set_checkpoint(Qualified("checkpoints", a->checkpoint));
     request.set_dataset(Qualified("datasets", a->dataset));
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_settings(), MakeSamplerSettings(a->sampler));
+    request.set_granularity(a->granularity);
+    request.set_token_trace_type(a->token_traces);
     request.set_validate_only(a->dry_run);
     CLIENT_ASSIGN_OR_RETURN(auto operation, session.client().CreatePosterior(std::move(request)));
     if (a->dry_run) {

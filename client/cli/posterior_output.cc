@@ -53,6 +53,11 @@ void PrintPosterior(Session& session, const v1::Posterior& posterior) {
            posterior.has_sampling_time() ? DurationText(posterior.sampling_time()) : "")
       .Add("plan", posterior.execution_plan())
       .Add("computes in", ComputeText(posterior))
+      .Add("keeps",
+           posterior.granularity() == v1::TOKEN
+               ? absl::StrCat("losses of tokens too, in ",
+                              posterior.token_trace_type() == v1::TOKEN_FP16 ? "fp16" : "fp32")
+               : std::string())
       .Add("numerics", posterior.numerics())
       .Add("operation", posterior.operation())
       .Add("created (UTC)", TimeText(posterior.create_time()))

@@ -16,25 +16,72 @@
 
 namespace bif::client {
 
-absl::StatusOr<v1::Observable> ParseObservable(const std::string& text) {
-  const std::pair<std::string, std::string> parts =
-      absl::StrSplit(text, absl::MaxSplits(absl::ByString(":"), 1));
-  v1::Observable observable;
-  uint32_t index = 0;
-  if (parts.first == "loss" && parts.second.empty()) {
-    observable.set_kind(v1::LOSS);
-  } else if (parts.first == "correct-probability" && parts.second.empty()) {
-    observable.set_kind(v1::CORRECT_PROBABILITY);
-  } else if (parts.first == "margin" && parts.second.empty()) {
-    observable.set_kind(v1::MARGIN);
-  } else if (parts.first == "logit" && absl::SimpleAtoi(parts.second, &index)) {
-    observable.set_kind(v1::LOGIT);
-    observable.set_logit_index(index);
-  } else {
-    return UsageError(absl::StrCat(
-        "an observable is loss, correct-probability, margin or logit:N, not '", text, "'"));
+namespace {
+
+// "KIND:N:M@P", each number optional.
+struct ObservableParts {
+  std::string kind;
+  std::vector<uint32_t> numbers;
+  std::optional<uint32_t> position;
+};
+std::optional<ObservableParts> Parts(const std::string& text) {
+  ObservableParts parts;
+  std::vector<std::string> at = absl::StrSplit(text, '@');
+  uint32_t number = 0;
+  if (at.size() > 2) return std::nullopt;
+  if (at.size() == 2) {
+    if (!absl::SimpleAtoi(at[1], &number)) return std::nullopt;
+    parts.position = number;
   }
-  return observable;
+  const std::vector<std::string> words = absl::StrSplit(at[0], ':');
+  parts.kind = words[0];
+  for (size_t i = 1; i < words.size(); ++i) {
+    if (!absl::SimpleAtoi(words[i], &number)) return std::nullopt;
+    parts.numbers.push_back(number);
+  }
+  return parts;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Observable> ParseObservable(const std::string& text) {
+  struct Kind {
+    const char* name;
+    v1::ObservableKind kind;
+    size_t fewest_numbers, most_numbers;
+    bool may_have_position;
+  };
+  constexpr Kind kKinds[] = {{"loss", v1::LOSS, 0, 0, false},
+                             {"correct-probability", v1::CORRECT_PROBABILITY, 0, 0, false},
+                             {"margin", v1::MARGIN, 0, 0, false},
+                             {"logit", v1::LOGIT, 1, 1, true},
+                             {"logit-difference", v1::LOGIT_DIFFERENCE, 2, 2, true},
+                             {"span", v1::SPAN_LOSS, 1, 2, false},
+                             {"token-probability", v1::TOKEN_PROBABILITY, 0, 0, true}};
+  if (const std::optional<ObservableParts> parts = Parts(text)) {
+    for (const Kind& kind : kKinds) {
+      const size_t numbers = parts->numbers.size();
+      if (parts->kind != kind.name || numbers < kind.fewest_numbers ||
+          numbers > kind.most_numbers || (parts->position && !kind.may_have_position)) {
+        continue;
+      }
+      v1::Observable observable;
+      observable.set_kind(kind.kind);
+      if (parts->position) observable.set_position(*parts->position);
+      if (kind.kind == v1::SPAN_LOSS) {
+        observable.set_span_begin(parts->numbers[0]);
+        if (numbers > 1) observable.set_span_end(parts->numbers[1]);
+      } else if (numbers > 0) {
+        observable.set_logit_index(parts->numbers[0]);
+        if (numbers > 1) observable.set_other_logit_index(parts->numbers[1]);
+      }
+      return observable;
+    }
+  }
+  return UsageError(absl::StrCat(
+      "an observable is loss, correct-probability, margin, logit:N, logit-difference:N:M, "
+      "span:BEGIN:END or token-probability@P, logits of a sequence with @P behind; not '",
+      text, "'"));
 }
 
 void AddPosteriorOption(CLI::App* command, std::string& posterior) {
@@ -89,15 +136,21 @@ void AddObservableOption(CLI::App* command, v1::Observable& observable) {
             observable = *parsed;
           },
           "what is recorded of a query at every draw")
-      ->type_name("loss|correct-probability|margin|logit:N")
+      ->type_name(
+          "loss|correct-probability|margin|logit:N[@P]|logit-difference:N:M[@P]|span:BEGIN[:END]|"
+          "token-probability@P")
       ->default_str("loss");
 }
 
-void AddEstimatorOptions(CLI::App* command, QueryOptions& options) {
+void AddTraceToScoreOptions(CLI::App* command, QueryOptions& options) {
   AddEnumOption(command, "--estimator", options.estimator, "how two traces become a score")
       ->default_str("bif");
   AddEnumOption(command, "--centring", options.centring, "which mean is taken off a trace")
       ->default_str("pooled");
+}
+
+void AddEstimatorOptions(CLI::App* command, QueryOptions& options) {
+  AddTraceToScoreOptions(command, options);
   AddObservableOption(command, options.observable);
 }
 

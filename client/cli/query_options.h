@@ -28,10 +28,13 @@ void AddQueryOptions(CLI::App* command, QueryOptions& options);
 // --tokenizer FILE: also for commands that show tokens.
 CLI::Option* AddTokenizerOption(CLI::App* command, std::string& tokenizer);
 void AddCandidateOption(CLI::App* command, std::vector<std::string>& candidates);
+// --estimator and --centring; AddEstimatorOptions also --observable.
+void AddTraceToScoreOptions(CLI::App* command, QueryOptions& options);
 void AddEstimatorOptions(CLI::App* command, QueryOptions& options);
 void AddObservableOption(CLI::App* command, v1::Observable& observable);
 
-// loss, correct-probability, margin or logit:N.
+// loss, correct-probability, margin, logit:N[@P], logit-difference:N:M[@P], span:BEGIN[:END] or
+// token-probability@P, where P is a position in a sequence.
 absl::StatusOr<v1::Observable> ParseObservable(const std::string& text);
 
 // The queries, stored or inline. Inline samples take the columns of the posterior's dataset, which

@@ -233,5 +233,46 @@ TEST_F(TextSamplesTest, AReportShowsTextsAndTheScoresOfTheirTokens) {
   EXPECT_THAT(Read(page), HasSubstr("title=\"c: −0.5 ± 0.06, helps\""));
 }
 
+TEST_F(TextSamplesTest, ScoresOfTokensAreATableOrAFile) {
+  server_.token_influence = [](const v1::TokenInfluenceRequest& request,
+                               std::vector<v1::TokenInfluenceResponse>& blocks) {
+    EXPECT_EQ(request.training().dataset(), "datasets/d");
+    EXPECT_EQ(request.training().sample_ids(0), "t");
+    EXPECT_EQ(request.query().sample_ids(0), "q");
+    EXPECT_EQ(request.span_begin(), 2u);
+    EXPECT_EQ(request.span_end(), 4u);
+    EXPECT_EQ(request.estimator(), v1::NORMALIZED_BIF);
+    for (int row = 0; row < 3; ++row) {
+      v1::TokenInfluenceResponse& block = blocks.emplace_back();
+      block.set_first_row(row);
+      block.set_columns(2);
+      if (row == 0) {
+        block.set_rows(3);
+        block.set_first_column(2);
+        block.mutable_sequence_score()->set_score(-0.5f);
+        block.mutable_sequence_score()->set_helps(true);
+      }
+      for (const float score : {-0.5f, 0.25f}) {
+        block.add_scores(score * (row + 1));
+        block.add_standard_errors(0.125f);
+      }
+      block.add_completion_scores(-0.25f * (row + 1));
+      block.add_completion_standard_errors(0.0625f);
+    }
+    return Ok();
+  };
+  const std::string csv = testing::TempDir() + "/tokens.csv";
+  const Ran ran = Bifctl(
+      "token-influence --posterior p --training d/t --query d/q --span 2:4 --estimator normalized "
+      "--out " +
+      csv);
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("POSITION"));
+  EXPECT_THAT(Read(csv), HasSubstr("training_position,query_position,score,standard_error\n"
+                                   "1,2,-0.5,0.125\n1,3,0.25,0.125\n2,2,-1,0.125\n"));
+  EXPECT_EQ(Bifctl("token-influence --posterior p --training d/t --query d/q --span x").exit_code,
+            2);
+}
+
 }  // namespace
 }  // namespace bif::client

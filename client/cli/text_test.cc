@@ -66,7 +66,14 @@ TEST(Names, AColumnIsNameDtypeAndShape) {
 TEST(Names, AnObservableIsAKindAndPerhapsAnIndex) {
   EXPECT_EQ(ParseObservable("margin")->kind(), v1::MARGIN);
   EXPECT_EQ(ParseObservable("logit:3")->logit_index(), 3u);
-  for (const char* text : {"", "logit", "logit:x", "margin:1", "accuracy"}) {
+  EXPECT_EQ(ParseObservable("logit:3@7")->position(), 7u);
+  EXPECT_EQ(ParseObservable("logit-difference:3:5@2")->other_logit_index(), 5u);
+  EXPECT_EQ(ParseObservable("span:4")->span_begin(), 4u);
+  EXPECT_EQ(ParseObservable("span:4:9")->span_end(), 9u);
+  EXPECT_EQ(ParseObservable("token-probability@6")->position(), 6u);
+  for (const char* text :
+       {"", "logit", "logit:x", "margin:1", "accuracy", "logit:1:2", "loss@3", "span", "span:1:2:3",
+        "token-probability:4", "logit:1@", "logit:1@2@3", "logit-difference:1"}) {
     EXPECT_TRUE(IsUsageError(ParseObservable(text).status())) << text;
   }
 }

@@ -24,6 +24,7 @@ void AddTrace(CLI::App& root, Action& action) {
   struct Arguments {
     std::string posterior, request_id;
     std::vector<std::string> samples;
+    v1::Granularity granularity = v1::GRANULARITY_UNSPECIFIED;
     bool wait = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -34,6 +35,9 @@ void AddTrace(CLI::App& root, Action& action) {
       ->add_option("--samples", a->samples, "samples; DATASET/* is all of a dataset without traces")
       ->required()
       ->type_name("DATASET/ID");
+  AddEnumOption(command, "--granularity", a->granularity,
+                "token: the losses of sequences' tokens too")
+      ->default_str("sequence");
   command->add_flag("--wait", a->wait, "wait until they are traced, and show how far it is");
   AddRequestId(command, a->request_id);
   On(command, action, [a](Session& session) -> absl::Status {
@@ -43,6 +47,7 @@ void AddTrace(CLI::App& root, Action& action) {
     request.set_posterior(Qualified("posteriors", a->posterior));
     request.set_dataset(samples.dataset());
     *request.mutable_sample_ids() = samples.sample_ids();
+    request.set_granularity(a->granularity);
     CLIENT_ASSIGN_OR_RETURN(auto operation, session.client().TraceSamples(std::move(request)));
     if (!a->wait && !operation.done()) {
       PrintStarted(session, operation);

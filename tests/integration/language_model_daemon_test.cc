@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cmath>
+
 #include "tests/integration/small_classifier.h"
 #include "tests/integration/small_language_model.h"
 
@@ -67,6 +69,49 @@ TEST_F(LanguageModelDaemon, SequencesAreSampledTracedAndAttributed) {
   ASSERT_TRUE(daemon->serving()) << daemon->log();
   client::Client client(ClientOf(*daemon));
   EXPECT_EQ(TraceBits(client, posterior), bits);
+}
+
+TEST_F(LanguageModelDaemon, APosteriorOfTokensScoresThemWithoutEvaluatingAny) {
+  auto daemon = Start();
+  ASSERT_TRUE(daemon->serving()) << daemon->log();
+  client::Client client(ClientOf(*daemon));
+  const std::string checkpoint = MakeLanguageModel(client, kMaxTokens);
+  const std::string dataset = MakeSequences(client, "train", Training());
+  v1::CreatePosteriorRequest create = LanguageModelPosterior(checkpoint, dataset);
+  create.set_granularity(v1::TOKEN);
+  create.set_token_trace_type(v1::TOKEN_FP16);
+  const std::string posterior = SamplePosterior(client, create);
+  EXPECT_EQ(client.GetPosterior(posterior)->granularity(), v1::TOKEN);
+  EXPECT_EQ(client.GetPosterior(posterior)->token_trace_type(), v1::TOKEN_FP16);
+
+  v1::TokenInfluenceRequest request;
+  request.set_posterior(posterior);
+  for (v1::SampleSet* set : {request.mutable_training(), request.mutable_query()})
+    set->set_dataset(dataset);
+  request.mutable_training()->add_sample_ids(Training()[4].id());
+  request.mutable_query()->add_sample_ids(Training()[9].id());
+  request.set_standard_errors(true);
+  v1::TokenInfluenceResponse matrix;
+  const absl::Status status =
+      client.TokenInfluence(request, [&](const v1::TokenInfluenceResponse& block) {
+        matrix.MergeFrom(block);
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(matrix.sequences_evaluated(), 0u);
+  EXPECT_GT(matrix.rows(), 0u);
+  ASSERT_EQ(matrix.scores_size(), static_cast<int>(matrix.rows() * matrix.columns()));
+  EXPECT_EQ(matrix.standard_errors_size(), matrix.scores_size());
+  double sum = 0;
+  for (const float score : matrix.scores()) sum += static_cast<double>(score);
+  EXPECT_NEAR(sum, matrix.sequence_score().score(),
+              1e-5 * std::abs(matrix.sequence_score().score()) + 1e-9);
+
+  request.mutable_query()->set_dataset("");
+  request.mutable_query()->clear_sample_ids();
+  *request.mutable_query()->add_inline_() = SequenceSample("", {1});
+  EXPECT_EQ(client.TokenInfluence(request, [](const auto&) { return absl::OkStatus(); }).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LanguageModelDaemon, BadSequencesAreRefusedByNameAndStoreNothing) {
