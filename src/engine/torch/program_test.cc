@@ -112,7 +112,12 @@ void ExpectClose(const at::Tensor& got, const at::Tensor& wanted, double toleran
   EXPECT_LE((got - wanted).abs().max().item<double>(), tolerance * scale) << what;
 }
 
-class GoodProgram : public ::testing::TestWithParam<Case> {};
+class GoodProgram : public ::testing::TestWithParam<Case> {
+ protected:
+  // Outputs of the same kernels differ by their threads alone. Language models were computed with
+  // another kernel of attention; what is promised of their logits is 1e-5.
+  static double tolerance() { return GetParam().loss == LossKind::kNextToken ? 1e-5 : 1e-6; }
+};
 
 TEST_P(GoodProgram, OutputAndGradientsEqualPyTorchs) {
   const auto program = Load(GetParam());
@@ -123,7 +128,7 @@ TEST_P(GoodProgram, OutputAndGradientsEqualPyTorchs) {
   for (at::Tensor& parameter : *parameters) parameter.requires_grad_();
   const auto output = program->Run(*parameters, expected.inputs());
   ASSERT_TRUE(output.ok()) << output.status();
-  ExpectClose(*output, expected.Get("output"), 1e-6, "output");
+  ExpectClose(*output, expected.Get("output"), tolerance(), "output");
 
   const at::Tensor loss = (*output * expected.Get("probe")).sum();
   const auto gradients = torch::autograd::grad({loss}, *parameters);
@@ -145,7 +150,7 @@ TEST_P(GoodProgram, WithoutGradientsNothingIsRecorded) {
   ASSERT_TRUE(output.ok()) << output.status();
   EXPECT_FALSE(output->requires_grad());
   EXPECT_FALSE(at::GradMode::is_enabled());
-  ExpectClose(*output, expected.Get("output"), 1e-6, "output");
+  ExpectClose(*output, expected.Get("output"), tolerance(), "output");
 }
 
 TEST_P(GoodProgram, OtherWeightsComeFromSafetensors) {
@@ -156,7 +161,7 @@ TEST_P(GoodProgram, OtherWeightsComeFromSafetensors) {
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   const auto output = program->Run(*parameters, expected.inputs());
   ASSERT_TRUE(output.ok()) << output.status();
-  ExpectClose(*output, expected.Get("other_output"), 1e-6, "output");
+  ExpectClose(*output, expected.Get("other_output"), tolerance(), "output");
 }
 
 // Two chains in one batched call against one after the other, forward and backward.
@@ -228,7 +233,7 @@ TEST_P(LanguageModel, AnyLengthGivesPyTorchsLogits) {
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   const auto output = program->Run(*parameters, {expected.Get("longer.tokens")});
   ASSERT_TRUE(output.ok()) << output.status();
-  ExpectClose(*output, expected.Get("longer_output"), 1e-6, "logits");
+  ExpectClose(*output, expected.Get("longer_output"), 1e-5, "logits");
 }
 
 TEST_P(LanguageModel, WeightsAreInTheFolderAlone) {
