@@ -277,4 +277,5 @@ def main():
     (folder / "language_golden.json").write_text(json.dumps({name: golden(model) for name, model in models.items()}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -95,10 +95,12 @@ double Covariance(const double* a, const double* b, size_t size) {
 // same draws: the mean over a few queries. The draws are far enough apart that losses differ in
 // their third digit.
 double RankCorrelation(Model& model, const MovingSet& moving, const Rows& fp32, const Rows& bf16) {
-  constexpr size_t kDraws = 64, kQueries = 8;
-  std::vector<std::vector<float>> deltas(kDraws);
+  constexpr size_t kQueries = 8;
+  constexpr int64_t kMostFloats = int64_t{1} << 28;  // of all draws
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(kMostFloats / moving.elements, 8, 64));
+  std::vector<std::vector<float>> deltas(count);
   std::vector<absl::Span<const float>> draws;
-  for (size_t d = 0; d < kDraws; ++d) {
+  for (size_t d = 0; d < count; ++d) {
     deltas[d].resize(static_cast<size_t>(moving.elements));
     FillGaussianNoise(RandomBlocks(1, static_cast<uint32_t>(d), 0, RandomStream::kNoise), 0,
                       absl::MakeSpan(deltas[d]));
@@ -108,12 +110,12 @@ double RankCorrelation(Model& model, const MovingSet& moving, const Rows& fp32, 
   const auto rows = static_cast<size_t>(fp32.count);
   std::vector<std::vector<double>> losses;  // of fp32, of bf16: [row][draw]
   for (const Rows* side : {&fp32, &bf16}) {
-    std::vector<float> values(kDraws * rows);
+    std::vector<float> values(count * rows);
     OkOrDie(model.Observe(moving, draws, *side->resident, 0, side->count, {}, side->plan,
                           absl::MakeSpan(values)));
     std::vector<double>& by_row = losses.emplace_back(values.size());
     for (size_t i = 0; i < values.size(); ++i)
-      by_row[i % rows * kDraws + i / rows] = static_cast<double>(values[i]);
+      by_row[i % rows * count + i / rows] = static_cast<double>(values[i]);
   }
   double sum = 0;
   for (size_t query = 0; query < kQueries; ++query) {
@@ -121,7 +123,7 @@ double RankCorrelation(Model& model, const MovingSet& moving, const Rows& fp32, 
     for (const std::vector<double>& side : losses) {
       std::vector<double> scores;
       for (size_t row = 0; row < rows; ++row) {
-        scores.push_back(-Covariance(&side[row * kDraws], &side[query * kDraws], kDraws));
+        scores.push_back(-Covariance(&side[row * count], &side[query * count], count));
       }
       ranks.push_back(Ranks(scores));
     }
