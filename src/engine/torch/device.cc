@@ -6,6 +6,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/functorch/BatchedFallback.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <torch/headeronly/version.h>
 
 #include <string_view>
@@ -73,8 +74,15 @@ absl::StatusOr<c10::Device> ParseDevice(const std::string& name) {
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-// The same numbers every time, and fp32 that is fp32.
+// The same numbers every time, and fp32 that is fp32. Of the fused kernels of attention only flash
+// is left, which is for half precision and has a backward pass of one order; the memory-efficient
+// one adds in any order, and refused lengths that are no multiples of four.
 void MakeCudaDeterministic() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // read when cuBLAS starts
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  at::globalContext().setSDPUseMemEfficient(false);
+  at::globalContext().setSDPUseCuDNN(false);
   at::globalContext().setDeterministicCuDNN(true);
   at::globalContext().setBenchmarkCuDNN(false);
   at::globalContext().setAllowTF32CuDNN(false);

@@ -16,7 +16,8 @@ namespace bif::engine {
 namespace {
 
 constexpr int64_t kMostRowsToBatch = 32;
-constexpr int64_t kWeightsAtOnce = 1 << 20;  // floats of several draws: 4 MiB
+constexpr int64_t kWeightsAtOnce = 1 << 20;        // floats of several draws: 4 MiB, for the cache
+constexpr int64_t kDeviceWeightsAtOnce = 1 << 26;  // 256 MiB: fewer copies to the device
 
 absl::StatusOr<at::Tensor> Observed(const LoadedProgram& model,
                                     absl::Span<const at::Tensor> parameters,
@@ -31,6 +32,30 @@ void CopyToHost(const at::Tensor& from, float* to) {
   const at::Tensor host = from.to(at::kCPU, at::kFloat).contiguous();
   std::copy_n(host.const_data_ptr<float>(), host.numel(), to);
 }
+
+// The values of several calls on their way to the host. Those of another device are fetched all at
+// once, so that it need not wait between the calls.
+class Results {
+ public:
+  void Add(const at::Tensor& from, float* to) {
+    if (from.is_cpu()) return CopyToHost(from, to);
+    waiting_.push_back(from.to(at::kFloat).flatten());
+    places_.push_back(to);
+  }
+  void Fetch() {
+    if (waiting_.empty()) return;
+    const at::Tensor host = at::cat(waiting_).cpu();
+    const float* from = host.const_data_ptr<float>();
+    for (size_t i = 0; i < waiting_.size(); ++i) {
+      std::copy_n(from, waiting_[i].numel(), places_[i]);
+      from += waiting_[i].numel();
+    }
+  }
+
+ private:
+  std::vector<at::Tensor> waiting_;
+  std::vector<float*> places_;
+};
 
 // Some draws in one call. rows_of_weights: [draws, row_elements].
 absl::Status EvaluateBatched(const LoadedProgram& model, const WeightLayout& layout,
@@ -75,6 +100,7 @@ absl::Status EvaluateRows(const LoadedProgram& model,
     }
     return absl::OkStatus();
   }
+  Results results;
   for (int64_t done = 0; done < count; done += plan.trace_batch_rows) {
     const int64_t size = std::min(plan.trace_batch_rows, count - done);
     const DeviceBatch batch = rows.Slice(first + done, size);
@@ -82,10 +108,11 @@ absl::Status EvaluateRows(const LoadedProgram& model,
     for (const absl::Span<const at::Tensor> parameters : parameter_sets) {
       BIF_ASSIGN_OR_RETURN(const at::Tensor observed,
                            Observed(model, parameters, batch, size, observable, plan.compute));
-      CopyToHost(observed, out);
+      results.Add(observed, out);
       out += count;
     }
   }
+  results.Fetch();
   return absl::OkStatus();
 }
 
@@ -106,7 +133,9 @@ bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t fir
   return !convolves && count <= kMostRowsToBatch && draws >= 2;
 }
 
-int64_t DrawsAtOnce(int64_t weights) { return std::max<int64_t>(1, kWeightsAtOnce / weights); }
+int64_t DrawsAtOnce(int64_t weights, c10::Device device) {
+  return std::max<int64_t>(1, (device.is_cpu() ? kWeightsAtOnce : kDeviceWeightsAtOnce) / weights);
+}
 
 absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layout,
                            absl::Span<const absl::Span<const float>> deltas, const TorchRows& rows,
@@ -116,13 +145,13 @@ absl::Status EvaluateDraws(const LoadedProgram& model, const WeightLayout& layou
   const int64_t values_a_draw = ValueCount(rows, first, count, observable);
   const int64_t in_cache = batched && rows.tokens() != nullptr
                                ? MostDrawsOfSequences(layout, model.program->info().classes)
-                               : DrawsAtOnce(layout.row_elements);
+                               : DrawsAtOnce(layout.row_elements, model.device);
   const int64_t at_once = std::min(draws, in_cache);
   const at::Tensor weights = at::empty({at_once, layout.row_elements}, model.anchor[0].options());
   for (int64_t d = 0; d < draws; d += at_once) {
     const int64_t group = std::min(at_once, draws - d);
-    for (int64_t i = 0; i < group; ++i)
-      layout.SetSum(model.anchor, deltas[static_cast<size_t>(d + i)], weights[i]);
+    layout.SetSums(model.anchor, deltas.subspan(static_cast<size_t>(d), static_cast<size_t>(group)),
+                   weights);
     const absl::Span<float> out = values.subspan(static_cast<size_t>(d * values_a_draw),
                                                  static_cast<size_t>(group * values_a_draw));
     if (batched) {

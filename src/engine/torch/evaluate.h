@@ -53,7 +53,7 @@ bool BatchesDraws(const WeightLayout& layout, const TorchRows& rows, int64_t fir
                   size_t draws);
 
 // How many draws of so many weights are held at a time: what stays in the cache, at least one.
-int64_t DrawsAtOnce(int64_t weights);
+int64_t DrawsAtOnce(int64_t weights, c10::Device device);
 
 // The same rows at w* + deltas[d], for all d, one draw's values after the other. A call for each
 // draw, or batched calls.

@@ -97,13 +97,21 @@ class Evaluator {
     std::vector<size_t> begins = {0};  // of each row's values
     for (const uint32_t row : window) begins.push_back(begins.back() + ValuesOf(row));
     const auto length = [this](uint32_t row) { return rows_.token_losses(row); };
-    for (const auto& call : CutByLength(window, length, /*most_rows=*/0, tokens)) {
-      const TokenTargets targets = Targets(call);
-      BIF_ASSIGN_OR_RETURN(const at::Tensor found, Run(call, targets));
-      const at::Tensor host = found.cpu().contiguous();
-      StoreCall(call, targets, host.const_data_ptr<float>(), [&](uint32_t row) {
+    const auto calls = CutByLength(window, length, /*most_rows=*/0, tokens);
+    // Fetched together at the end, so that another device need not wait between the calls.
+    std::vector<TokenTargets> targets;
+    std::vector<at::Tensor> found;
+    for (const auto& call : calls) {
+      targets.push_back(Targets(call));
+      BIF_ASSIGN_OR_RETURN(found.emplace_back(), Run(call, targets.back()));
+    }
+    const at::Tensor host = at::cat(found).cpu();
+    const float* from = host.const_data_ptr<float>();
+    for (size_t i = 0; i < calls.size(); ++i) {
+      StoreCall(calls[i], targets[i], from, [&](uint32_t row) {
         return values.subspan(begins[row - window[0]], ValuesOf(row));
       });
+      from += found[i].numel();
     }
     return begins.back();
   }

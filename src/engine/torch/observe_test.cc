@@ -211,7 +211,7 @@ TEST(OwnLosses, AreTakenAsTheyAreAndThereAreNoLogits) {
 
 TEST(TorchEngine, SaysWhatItsNumbersRestOn) {
   const EngineInfo& info = testing::TestEngine().info();
-  EXPECT_EQ(info.device, "cpu");
+  EXPECT_EQ(info.device, testing::TestDevice());
   EXPECT_GE(info.threads, 1);
   EXPECT_THAT(info.numerics, ::testing::HasSubstr("torch "));
   EXPECT_THAT(info.numerics, ::testing::HasSubstr("threads"));

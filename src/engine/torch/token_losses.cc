@@ -13,6 +13,7 @@ namespace {
 // Logits that are held at once: they should stay in the cache, but a matrix product over fewer
 // than kLeastTokens rows would read all of a large head's weights for little work.
 constexpr int64_t kLogitBytes = int64_t{4} << 20;
+constexpr int64_t kDeviceLogitBytes = int64_t{256} << 20;  // a GPU wants large products instead
 constexpr int64_t kLeastTokens = 128;
 
 int64_t VocabularyOf(const LinearHead& head) {
@@ -21,7 +22,8 @@ int64_t VocabularyOf(const LinearHead& head) {
 
 int64_t TokensAtOnce(const LinearHead& head) {
   const int64_t row_bytes = VocabularyOf(head) * static_cast<int64_t>(sizeof(float));
-  return std::max(kLeastTokens, kLogitBytes / row_bytes);
+  return std::max(kLeastTokens,
+                  (head.input.is_cpu() ? kLogitBytes : kDeviceLogitBytes) / row_bytes);
 }
 
 // The head with the hidden states (or logits) that predict the targets, [n, width], in the type

@@ -21,7 +21,8 @@ namespace {
 constexpr absl::Duration kChainBudget =
     absl::Milliseconds(500);  // for both ways of stepping together
 constexpr absl::Duration kTraceBudget = absl::Milliseconds(500);  // for all batch sizes together
-constexpr std::array<int64_t, 4> kBatchRows = {64, 256, 1024, 4096};
+constexpr std::array<int64_t, 6> kBatchRows = {64, 256, 1024, 4096, 16384, 65536};
+constexpr int64_t kMostCpuBatchRows = 4096;
 constexpr double kWorthIt = 0.97;     // a larger batch must win by 3 %: it takes more memory
 constexpr uint32_t kMostChains = 16;  // to time with
 
@@ -101,6 +102,7 @@ absl::StatusOr<int64_t> FastestBatchRows(const LoadedProgram& model, const Torch
     // Two calls at the pace of the best so far must fit into what time is left.
     const double left = absl::ToDoubleSeconds(deadline - absl::Now());
     const double call = best * static_cast<double>(rows);
+    if (model.device.is_cpu() && rows > kMostCpuBatchRows) break;
     if (rows > train.rows() || 2 * call > left) break;
     const int calls = std::clamp(static_cast<int>(left / 4 / call), 2, 20);
     BIF_ASSIGN_OR_RETURN(const double seconds,
@@ -131,7 +133,8 @@ absl::StatusOr<ExecutionPlan> TunePlan(const LoadedProgram& model, const Sampler
                            BatchedChainsAreFaster(model, settings, moving, train));
     }
     // A posterior traces the draws of all chains together.
-    const int64_t draws = std::min<int64_t>(settings.chains, DrawsAtOnce(moving.elements));
+    const int64_t draws =
+        std::min<int64_t>(settings.chains, DrawsAtOnce(moving.elements, model.device));
     BIF_ASSIGN_OR_RETURN(plan.trace_batch_rows,
                          FastestBatchRows(model, train, plan.compute, draws));
     return plan;

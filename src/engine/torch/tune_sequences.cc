@@ -21,10 +21,12 @@ constexpr absl::Duration kAttentionBudget = absl::Milliseconds(250);  // for ste
 constexpr absl::Duration kTraceBudget = absl::Milliseconds(400);
 constexpr absl::Duration kStepBudget = absl::Milliseconds(600);
 constexpr absl::Duration kWindow = absl::Milliseconds(60);  // what a query may have to wait for
-constexpr int64_t kTrialTokens = 4096;
-constexpr int64_t kLeastTokens = 512;  // of a trace call; at most kTrialTokens
+constexpr int64_t kTrialTokens = 4096;                      // on a CPU, whose cache they leave
+constexpr int64_t kDeviceTrialTokens = 65536;               // to fill a GPU
+constexpr int64_t kLeastTokens = 512;         // of a trace call; at most those of the trial
+constexpr int64_t kLeastDeviceTokens = 8192;  // a GPU takes as long for fewer
 constexpr int64_t kLeastStepTokens = 256;
-constexpr int64_t kMostWindowRows = 1024;
+constexpr int64_t kMostWindowRows = 1024, kMostDeviceWindowRows = 16384;
 // The fused kernel saves memory, and smaller calls do: what comes later must win by so much.
 constexpr double kWorthIt = 0.97;
 constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -62,6 +64,10 @@ const Trial& Best(const std::vector<Trial>& trials) {
   return *best;
 }
 
+int64_t TrialTokens(c10::Device device) {
+  return device.is_cpu() ? kTrialTokens : kDeviceTrialTokens;
+}
+
 class SequenceTuner {
  public:
   SequenceTuner(const LoadedProgram& model, const WeightLayout& layout, const TorchRows& train,
@@ -70,7 +76,7 @@ class SequenceTuner {
         layout_(layout),
         train_(train),
         weights_(layout.Row(model.anchor).unsqueeze(0)) {
-    while (trial_rows_ < train.rows() && trial_tokens_ < kTrialTokens)
+    while (trial_rows_ < train.rows() && trial_tokens_ < TrialTokens(model.device))
       trial_tokens_ += train.token_losses(trial_rows_++);
     batch_.resize(static_cast<size_t>(std::min(batch, trial_rows_)));
     std::iota(batch_.begin(), batch_.end(), 0u);
@@ -144,8 +150,9 @@ absl::Status TuneSequences(const LoadedProgram& model, const SamplerSettings& se
                             : int64_t{settings.batch_size};
   const SequenceTuner tuner(model, layout, train, batch);
 
-  plan.trace_batch_tokens = 2048;
-  plan.step_batch_rows = std::max<int64_t>(1, 1024 / tuner.mean_tokens());
+  plan.trace_batch_tokens = model.device.is_cpu() ? 2048 : kLeastDeviceTokens;
+  const int64_t step_tokens = model.device.is_cpu() ? 1024 : kLeastDeviceTokens;
+  plan.step_batch_rows = std::max<int64_t>(1, step_tokens / tuner.mean_tokens());
   if (model.program->attends()) {
     const double stepped_rows =
         std::max(1u, settings.steps_between_draws) * static_cast<double>(batch);
@@ -155,7 +162,8 @@ absl::Status TuneSequences(const LoadedProgram& model, const SamplerSettings& se
   }
 
   std::vector<Trial> traces;
-  for (int64_t tokens = kLeastTokens; tokens <= kTrialTokens; tokens *= 2) {
+  for (int64_t tokens = model.device.is_cpu() ? kLeastTokens : kLeastDeviceTokens;
+       tokens <= TrialTokens(model.device); tokens *= 2) {
     traces.push_back({plan});
     traces.back().plan.trace_batch_tokens = tokens;
   }
@@ -164,7 +172,8 @@ absl::Status TuneSequences(const LoadedProgram& model, const SamplerSettings& se
   plan = Best(traces).plan;
 
   std::vector<Trial> steps;
-  for (int64_t rows = std::max<int64_t>(1, kLeastStepTokens / tuner.mean_tokens());
+  const int64_t least_step = model.device.is_cpu() ? kLeastStepTokens : kLeastDeviceTokens / 2;
+  for (int64_t rows = std::clamp<int64_t>(least_step / tuner.mean_tokens(), 1, tuner.batch_rows());
        rows < 2 * tuner.batch_rows(); rows *= 2) {
     steps.push_back({plan});
     steps.back().plan.step_batch_rows = std::min(rows, tuner.batch_rows());
@@ -179,7 +188,9 @@ absl::Status TuneSequences(const LoadedProgram& model, const SamplerSettings& se
   const auto in_time =
       static_cast<int64_t>(absl::ToDoubleSeconds(kWindow) / Best(traces).token_seconds /
                            static_cast<double>(tuner.mean_tokens()));
-  plan.trace_batch_rows = std::clamp<int64_t>(std::max(two_calls, in_time), 1, kMostWindowRows);
+  plan.trace_batch_rows =
+      std::clamp<int64_t>(std::max(two_calls, in_time), 1,
+                          model.device.is_cpu() ? kMostWindowRows : kMostDeviceWindowRows);
   return absl::OkStatus();
 }
 

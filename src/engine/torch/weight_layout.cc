@@ -98,4 +98,26 @@ void WeightLayout::SetSum(absl::Span<const at::Tensor> anchor, absl::Span<const 
   }
 }
 
+void WeightLayout::SetSums(absl::Span<const at::Tensor> anchor,
+                           absl::Span<const absl::Span<const float>> dense,
+                           const at::Tensor& rows) const {
+  const auto count = static_cast<int64_t>(dense.size());
+  if (rows.is_cpu()) {
+    for (int64_t i = 0; i < count; ++i) SetSum(anchor, dense[static_cast<size_t>(i)], rows[i]);
+    return;
+  }
+  const at::Tensor host = at::zeros({count, delta_elements}, at::kFloat);
+  float* to = host.mutable_data_ptr<float>();
+  for (const absl::Span<const float> delta : dense) {
+    std::copy(delta.begin(), delta.end(), to);
+    to += delta_elements;
+  }
+  const at::Tensor deltas = host.to(rows.device());
+  for (const WeightRange& range : ranges) {
+    at::Tensor sum = rows.narrow(0, 0, count).narrow(1, range.row_offset, range.elements);
+    at::add_out(sum, deltas.narrow(1, range.delta_begin, range.elements),
+                anchor[range.parameter].view({range.elements}));
+  }
+}
+
 }  // namespace bif::engine

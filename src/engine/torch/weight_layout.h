@@ -52,6 +52,10 @@ struct WeightLayout {
   // left as it is.
   void SetSum(absl::Span<const at::Tensor> anchor, absl::Span<const float> dense,
               const at::Tensor& row) const;
+  // The same for the first rows of `rows`, [n, row_elements], one a delta; onto another device in
+  // one copy.
+  void SetSums(absl::Span<const at::Tensor> anchor, absl::Span<const absl::Span<const float>> dense,
+               const at::Tensor& rows) const;
 };
 
 }  // namespace bif::engine
