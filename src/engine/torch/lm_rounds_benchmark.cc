@@ -97,7 +97,7 @@ double Covariance(const double* a, const double* b, size_t size) {
 double RankCorrelation(Model& model, const MovingSet& moving, const Rows& fp32, const Rows& bf16) {
   constexpr size_t kQueries = 8;
   constexpr int64_t kMostFloats = int64_t{1} << 28;  // of all draws
-  const auto count = static_cast<size_t>(std::clamp<int64_t>(kMostFloats / moving.elements, 8, 64));
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(kMostFloats / moving.elements, 8, 32));
   std::vector<std::vector<float>> deltas(count);
   std::vector<absl::Span<const float>> draws;
   for (size_t d = 0; d < count; ++d) {
@@ -153,13 +153,16 @@ int Main(const std::string& program) {
       {"mixed_bf16", [&] { mixed_bf16.Trace(*model, moving, draws); }},
       {"step", [&] { OkOrDie(chain->Advance(1).status()); }}};
 
+  const std::string& bf16_reason = mixed_bf16.plan.compute_reason;
   std::cout << nlohmann::json{{"draws", kChains},
                               {"batch", 32},
                               {"trace", Lengths(*trace.resident, trace.count)},
                               {"mixed", Lengths(*mixed.resident, mixed.count)},
-                              {"bf16_reason", mixed_bf16.plan.compute_reason},
+                              {"bf16_reason", bf16_reason},
                               {"bf16_rank_correlation",
-                               RankCorrelation(*model, moving, mixed, mixed_bf16)}}
+                               bf16_reason.empty()
+                                   ? RankCorrelation(*model, moving, mixed, mixed_bf16)
+                                   : 1.0}}
                    .dump()
             << std::endl;
   for (std::string name; std::getline(std::cin, name);) {
