@@ -1,9 +1,9 @@
 #include "client/error.h"
 
 #include "client/operation_result.h"
-#include "tests/support/client/fake_server.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/fake_server.h"
 
 namespace bif::client {
 namespace {

@@ -1,8 +1,8 @@
 #include "client/retry.h"
 
 #include "client/error.h"
-#include "tests/support/client/fake_server.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/fake_server.h"
 
 namespace bif::client {
 namespace {

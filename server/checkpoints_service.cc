@@ -13,7 +13,9 @@ namespace {
 class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
  public:
   ProgramReceiver(jobs::Checkpoints& checkpoints, v1::Program* response)
-      : checkpoints_(checkpoints), upload_([&] { return checkpoints_.NewUpload(); }), response_(response) {}
+      : checkpoints_(checkpoints),
+        upload_([&] { return checkpoints_.NewUpload(); }),
+        response_(response) {}
 
   absl::Status OnMessage(const v1::CreateProgramRequest& message) override {
     if (message.has_chunk()) return upload_.AddChunk(message.chunk(), path_.empty());
@@ -44,7 +46,9 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
 class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequest> {
  public:
   CheckpointReceiver(jobs::Checkpoints& checkpoints, v1::Checkpoint* response)
-      : checkpoints_(checkpoints), upload_([&] { return checkpoints_.NewUpload(); }), response_(response) {}
+      : checkpoints_(checkpoints),
+        upload_([&] { return checkpoints_.NewUpload(); }),
+        response_(response) {}
 
   absl::Status OnMessage(const v1::CreateCheckpointRequest& message) override {
     if (message.has_chunk()) return upload_.AddChunk(message.chunk(), from_chunks_);

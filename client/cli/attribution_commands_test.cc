@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/client/bifctl_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/client/bifctl_fixture.h"
 
 namespace bif::client {
 namespace {

@@ -17,7 +17,9 @@ namespace {
 EVP_MD_CTX* Context(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(Context(context_), EVP_sha256(), nullptr); }
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(Context(context_), EVP_sha256(), nullptr);
+}
 Sha256::~Sha256() { EVP_MD_CTX_free(Context(context_)); }
 Sha256::Sha256(Sha256&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
 Sha256& Sha256::operator=(Sha256&& other) noexcept {
@@ -25,7 +27,9 @@ Sha256& Sha256::operator=(Sha256&& other) noexcept {
   return *this;
 }
 
-void Sha256::Update(std::string_view bytes) { EVP_DigestUpdate(Context(context_), bytes.data(), bytes.size()); }
+void Sha256::Update(std::string_view bytes) {
+  EVP_DigestUpdate(Context(context_), bytes.data(), bytes.size());
+}
 
 void Sha256::UpdateField(std::string_view bytes) {
   UpdateU64(bytes.size());
@@ -57,7 +61,8 @@ std::string ToHex(const Digest& digest) {
 absl::StatusOr<Digest> DigestFromHex(std::string_view hex) {
   Digest digest;
   if (hex.size() != 2 * digest.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("a digest has 64 hexadecimal digits, not ", hex.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a digest has 64 hexadecimal digits, not ", hex.size()));
   }
   for (size_t i = 0; i < hex.size(); ++i) {
     const char c = hex[i];

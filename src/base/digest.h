@@ -1,4 +1,5 @@
-// SHA-256, the name of everything that is named by its content; and XXH3-64, the checksum of what is on disk.
+// SHA-256, the name of everything that is named by its content; and XXH3-64, the checksum of what
+// is on disk.
 #pragma once
 
 #include <array>

@@ -64,8 +64,9 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
 }  // namespace
 
 absl::Status ErrnoStatus(int error, std::string_view action, const std::string& path) {
-  return absl::Status(CodeOf(error), absl::StrCat("cannot ", absl::string_view(action.data(), action.size()), " ", path,
-                                                  ": ", std::generic_category().message(error)));
+  return absl::Status(CodeOf(error),
+                      absl::StrCat("cannot ", absl::string_view(action.data(), action.size()), " ",
+                                   path, ": ", std::generic_category().message(error)));
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -117,7 +118,8 @@ absl::StatusOr<std::vector<std::string>> ListFilesRecursively(const std::string&
   std::error_code error;
   std::filesystem::recursive_directory_iterator entry(path, error), end;
   for (; !error && entry != end; entry.increment(error)) {
-    if (entry->is_regular_file(error)) files.push_back(std::filesystem::path(entry->path()).lexically_relative(path));
+    if (entry->is_regular_file(error))
+      files.push_back(std::filesystem::path(entry->path()).lexically_relative(path));
   }
   if (error) return ErrnoStatus(error.value(), "list", path);
   std::sort(files.begin(), files.end());
@@ -133,7 +135,8 @@ absl::Status SyncDirectory(const std::string& path) {
 }
 
 absl::Status PublishFile(const std::string& temporary_path, const std::string& final_path) {
-  if (::renameat2(AT_FDCWD, temporary_path.c_str(), AT_FDCWD, final_path.c_str(), RENAME_NOREPLACE) != 0) {
+  if (::renameat2(AT_FDCWD, temporary_path.c_str(), AT_FDCWD, final_path.c_str(),
+                  RENAME_NOREPLACE) != 0) {
     return ErrnoStatus(errno, "publish", final_path);
   }
   BIF_RETURN_IF_ERROR(SyncDirectory(ParentOf(final_path)));
@@ -159,7 +162,8 @@ absl::Status WriteFileDurably(const std::string& temporary_directory, const std:
 
 absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path) {
   struct statvfs info;
-  if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus(errno, "look at the file system of", path);
+  if (::statvfs(path.c_str(), &info) != 0)
+    return ErrnoStatus(errno, "look at the file system of", path);
   return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
 }
 
@@ -177,7 +181,8 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   absl::Cleanup close_fd = [fd] { ::close(fd); };
   struct stat info;
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "look at", path);
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  if (!S_ISREG(info.st_mode))
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   const size_t size = static_cast<size_t>(info.st_size);
   if (size == 0) return MappedFile(nullptr, 0);
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);

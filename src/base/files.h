@@ -1,5 +1,6 @@
-// Files, with what a crash may do to them spelled out. All functions are thread-safe; messages name the path and errno's
-// words. A missing file is NOT_FOUND, a full disk RESOURCE_EXHAUSTED, no right PERMISSION_DENIED, the rest INTERNAL.
+// Files, with what a crash may do to them spelled out. All functions are thread-safe; messages name
+// the path and errno's words. A missing file is NOT_FOUND, a full disk RESOURCE_EXHAUSTED, no right
+// PERMISSION_DENIED, the rest INTERNAL.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +28,12 @@ absl::StatusOr<std::vector<std::string>> ListFilesRecursively(const std::string&
 // After OK, entries made, renamed or removed in the directory survive power loss.
 absl::Status SyncDirectory(const std::string& path);
 
-// Publishes a complete, already synced file under its final name without replacing: ALREADY_EXISTS if the name is taken.
-// Both directories are synced.
+// Publishes a complete, already synced file under its final name without replacing: ALREADY_EXISTS
+// if the name is taken. Both directories are synced.
 absl::Status PublishFile(const std::string& temporary_path, const std::string& final_path);
 
-// Writes a file so that after OK it survives power loss, and that nobody ever sees part of it: temporary name in
-// `temporary_directory` (same file system), sync, PublishFile.
+// Writes a file so that after OK it survives power loss, and that nobody ever sees part of it:
+// temporary name in `temporary_directory` (same file system), sync, PublishFile.
 absl::Status WriteFileDurably(const std::string& temporary_directory, const std::string& final_path,
                               std::string_view bytes);
 
@@ -41,8 +42,8 @@ absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path);
 // The canonical absolute path, links resolved.
 absl::StatusOr<std::string> RealPath(const std::string& path);
 
-// A file mapped for reading. The bytes live as long as the object. If the file is cut meanwhile, reading raises SIGBUS:
-// map only files that nobody rewrites. Movable.
+// A file mapped for reading. The bytes live as long as the object. If the file is cut meanwhile,
+// reading raises SIGBUS: map only files that nobody rewrites. Movable.
 class MappedFile {
  public:
   static absl::StatusOr<MappedFile> Open(const std::string& path);

@@ -22,7 +22,8 @@ class Files : public testing::Test {
 
 TEST_F(Files, DurableWriteNeverReplacesAndLeavesNoTemporary) {
   ASSERT_TRUE(WriteFileDurably(root_ + "/tmp", root_ + "/a", "first").ok());
-  EXPECT_EQ(WriteFileDurably(root_ + "/tmp", root_ + "/a", "second").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(WriteFileDurably(root_ + "/tmp", root_ + "/a", "second").code(),
+            absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(*ReadFile(root_ + "/a"), "first");
   EXPECT_EQ(*ListFilesRecursively(root_), std::vector<std::string>{"a"});
 }

@@ -6,7 +6,8 @@ namespace bif {
 namespace {
 
 TEST(FieldError, CarriesItsPathThroughAnnotation) {
-  const absl::Status status = Annotate(FieldError("settings.nbeta", "must be above 0, is -1"), "posterior");
+  const absl::Status status =
+      Annotate(FieldError("settings.nbeta", "must be above 0, is -1"), "posterior");
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "posterior: settings.nbeta: must be above 0, is -1");
   EXPECT_EQ(FieldPath(status), "settings.nbeta");

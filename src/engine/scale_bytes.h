@@ -1,4 +1,5 @@
-// Turns stored bytes (pixels) into a program's numbers: out = byte * scale + shift, per channel. Thread-safe.
+// Turns stored bytes (pixels) into a program's numbers: out = byte * scale + shift, per channel.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace bif::engine {
 
-// One sample. Its bytes are scale.size() channels of equal length; scale and shift have one number a channel.
+// One sample. Its bytes are scale.size() channels of equal length; scale and shift have one number
+// a channel.
 void ScaleBytes(absl::Span<const uint8_t> sample, absl::Span<const float> scale,
                 absl::Span<const float> shift, float* out);
 

@@ -19,8 +19,7 @@ absl::StatusOr<std::vector<float>> SubsetTraces(storage::Store& store,
                                                 uint32_t draws) {
   BIF_ASSIGN_OR_RETURN(const auto dataset, store.catalog().Get<storage::pb::DatasetRecord>(
                                                storage::DatasetKey(record.dataset())));
-  const storage::TraceArray losses{record.number(), kLossArray,
-                                   dataset.number()};
+  const storage::TraceArray losses{record.number(), kLossArray, dataset.number()};
   const std::vector<uint32_t> slots = RandomSlots(TrainingRowCount(record), kDiagnosedTraces);
   const auto stride = static_cast<int64_t>(chains.size()) * draws;
   std::vector<float> traces(slots.size() * stride);

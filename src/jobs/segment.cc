@@ -114,9 +114,7 @@ void PutTrainingExtents(const storage::pb::PosteriorRecord& record, uint32_t dat
     extent.mutable_ordinals()->Assign(ordinals.begin(), ordinals.end());
   }
   extent.set_draws(record.draws_committed());
-  writes.Put(storage::TraceExtentKey(record.number(), kLossArray,
-                                     dataset_number, 0),
-             extent);
+  writes.Put(storage::TraceExtentKey(record.number(), kLossArray, dataset_number, 0), extent);
   extent.set_draws(1);
   writes.Put(storage::TraceExtentKey(record.number(), kAnchorLossArray, dataset_number, 0), extent);
 }

@@ -2,10 +2,10 @@
 //
 //   serving_benchmark SERVER POSTERIOR DATASET ROW
 //
-// Prints `name value unit` lines: all scores of the query DATASET/ROW, which must have its trace already, against every
-// training sample, as the first thing this daemon is asked; a new query; the query DATASET/ROW again and again. New
-// queries are the samples after ROW; those that have traces already are passed over, so that a second run on the same
-// data directory measures the same thing.
+// Prints `name value unit` lines: all scores of the query DATASET/ROW, which must have its trace
+// already, against every training sample, as the first thing this daemon is asked; a new query; the
+// query DATASET/ROW again and again. New queries are the samples after ROW; those that have traces
+// already are passed over, so that a second run on the same data directory measures the same thing.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
