@@ -10,13 +10,13 @@
 
 namespace bif::jobs {
 
-DrawSelection::DrawSelection(size_t chains, uint32_t draws, uint32_t prefix,
+DrawSelection::DrawSelection(size_t chains, uint32_t draws, DrawWindow window,
                              const std::vector<uint32_t>& missing_columns)
     : chains_(chains), draws_(draws) {
   std::vector<bool> missing(draws);
   for (uint32_t column : missing_columns) missing[column % draws] = true;
-  for (uint32_t t = 0; t < prefix; ++t) {
-    if (!missing[t]) kept_.push_back(t);
+  for (uint32_t t = 0; t < draws; ++t) {
+    if (window.Contains(t, draws) && !missing[t]) kept_.push_back(t);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "src/jobs/datasets.h"
+#include "src/jobs/evaluated_rows.h"
 #include "src/jobs/lru_cache.h"
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
@@ -28,12 +29,13 @@ struct Candidates {
   std::string version;  // changes with what the list depends on
 };
 
-// Which of the stored draws an answer uses: the first `prefix` of each chain, less those at which a
-// value is missing. Chains keep equally many draws: a draw that one chain lacks is left out of all.
+// Which of the stored draws an answer uses: those of a window, less those at which a value is
+// missing; in ascending order. Chains keep equally many draws: a draw that one chain lacks is left
+// out of all.
 class DrawSelection {
  public:
   // `missing_columns`: chain position * draws + draw.
-  DrawSelection(size_t chains, uint32_t draws, uint32_t prefix,
+  DrawSelection(size_t chains, uint32_t draws, DrawWindow window,
                 const std::vector<uint32_t>& missing_columns);
 
   uint32_t kept() const { return static_cast<uint32_t>(kept_.size()); }  // draws a chain

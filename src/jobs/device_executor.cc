@@ -42,49 +42,57 @@ class FunctionTask : public DeviceTask {
 }  // namespace
 
 DeviceExecutor::DeviceExecutor(const Options& options)
-    : options_(options), thread_([this] { Loop(); }) {}
+    : options_(options), schedule_(options.schedule), thread_([this] { Loop(); }) {}
 
 DeviceExecutor::~DeviceExecutor() { Drain(); }
 
-absl::Status DeviceExecutor::Submit(Priority priority, std::unique_ptr<DeviceTask> task) {
+absl::Status DeviceExecutor::Submit(const DeviceClaim& claim, std::unique_ptr<DeviceTask> task) {
   absl::MutexLock lock(&mutex_);
   if (draining_) return Draining();
-  if (tasks_ >= options_.max_tasks) {
+  if (tasks_.size() >= options_.max_tasks) {
     return WithReason(
-        absl::ResourceExhaustedError(absl::StrCat("the device's queue is full: ", tasks_,
+        absl::ResourceExhaustedError(absl::StrCat("the device's queue is full: ", tasks_.size(),
                                                   " jobs wait or run; try again later")),
         "QUEUE_FULL");
   }
-  ++tasks_;
-  queues_[static_cast<size_t>(priority)].push_back(std::move(task));
+  tasks_.emplace(++last_id_, std::move(task));
+  schedule_.Add(last_id_, claim, options_.clock->Now());
   return absl::OkStatus();
 }
 
-absl::Status DeviceExecutor::RunAndWait(Priority priority, std::function<absl::Status()> function) {
+absl::Status DeviceExecutor::RunAndWait(const DeviceClaim& claim,
+                                        std::function<absl::Status()> function) {
   absl::Status result;
   absl::Notification done;
   BIF_RETURN_IF_ERROR(
-      Submit(priority, std::make_unique<FunctionTask>(std::move(function), &result, &done)));
+      Submit(claim, std::make_unique<FunctionTask>(std::move(function), &result, &done)));
   done.WaitForNotification();
   return result;
 }
 
-bool DeviceExecutor::MoreUrgentThan(Priority priority) const {
+void DeviceExecutor::SetWeight(const std::string& tenant, double weight) {
   absl::MutexLock lock(&mutex_);
-  for (size_t p = 0; p < static_cast<size_t>(priority); ++p) {
-    if (!queues_[p].empty()) return true;
-  }
-  return false;
+  schedule_.SetWeight(tenant, weight);
 }
 
 size_t DeviceExecutor::tasks() const {
   absl::MutexLock lock(&mutex_);
-  return tasks_;
+  return tasks_.size();
+}
+
+size_t DeviceExecutor::waiting(Priority priority) const {
+  absl::MutexLock lock(&mutex_);
+  return schedule_.waiting(priority);
 }
 
 bool DeviceExecutor::draining() const {
   absl::MutexLock lock(&mutex_);
   return draining_;
+}
+
+absl::Duration DeviceExecutor::busy() const {
+  absl::MutexLock lock(&mutex_);
+  return busy_;
 }
 
 void DeviceExecutor::Drain(std::function<void()> last) {
@@ -97,66 +105,61 @@ void DeviceExecutor::Drain(std::function<void()> last) {
   if (thread_.joinable()) thread_.join();
 }
 
-bool DeviceExecutor::HasWork() const {
-  for (const auto& queue : queues_) {
-    if (!queue.empty()) return true;
+bool DeviceExecutor::HasWork() const { return !schedule_.empty() || draining_; }
+
+std::optional<DeviceSchedule::Turn> DeviceExecutor::NextTurn() {
+  const absl::Time now = options_.clock->Now();
+  for (const auto& [id, task] : tasks_) {
+    if (!task->cancelled()) continue;
+    if (auto turn = schedule_.Take(id, now)) return turn;
   }
-  return draining_;
+  return schedule_.Next(now);
 }
 
-absl::Duration DeviceExecutor::busy() const {
-  return absl::Nanoseconds(busy_nanos_.load(std::memory_order_relaxed));
-}
-
-DeviceTask::Outcome DeviceExecutor::TimedStep(DeviceTask& task) {
-  const absl::Time start = absl::Now();
+DeviceTask::Outcome DeviceExecutor::TimedStep(const DeviceSchedule::Turn& turn, DeviceTask& task) {
+  if (options_.on_turn) options_.on_turn(turn.claim.priority, turn.waited);
+  const absl::Time start = options_.clock->Now();
   const DeviceTask::Outcome outcome = task.Step();
-  busy_nanos_.fetch_add(absl::ToInt64Nanoseconds(absl::Now() - start), std::memory_order_relaxed);
-  return outcome;
-}
-
-std::pair<size_t, size_t> DeviceExecutor::Next() const {
-  std::pair<size_t, size_t> next{kPriorities, 0};
-  for (size_t p = 0; p < kPriorities; ++p) {
-    for (size_t i = 0; i < queues_[p].size(); ++i) {
-      if (queues_[p][i]->cancelled()) return {p, i};
-    }
-    if (next.first == kPriorities && !queues_[p].empty()) next = {p, 0};
+  const absl::Time end = options_.clock->Now();
+  std::vector<DeviceTask::Share> shares = task.Shares();
+  if (shares.empty()) shares.push_back({turn.claim.tenant, 1});
+  if (options_.on_use) {
+    for (const auto& [tenant, part] : shares)
+      options_.on_use({tenant, turn.claim.priority, part * (end - start)});
   }
-  return next;
+  absl::MutexLock lock(&mutex_);
+  busy_ += end - start;
+  for (const auto& [tenant, part] : shares) schedule_.Charge(tenant, part * (end - start));
+  schedule_.EndTurn(turn, end - start, outcome == DeviceTask::Outcome::kMore, end);
+  return outcome;
 }
 
 void DeviceExecutor::Loop() {
   while (true) {
-    size_t priority = 0;
-    std::unique_ptr<DeviceTask> task;
+    std::optional<DeviceSchedule::Turn> turn;
+    DeviceTask* task = nullptr;
     bool draining = false;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &DeviceExecutor::HasWork));
       draining = draining_;
-      const auto [urgency, place] = Next();
-      if (urgency == kPriorities) break;  // draining, and nothing is left
-      priority = urgency;
-      auto& queue = queues_[priority];
-      task = std::move(queue[place]);
-      queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(place));
+      turn = NextTurn();
+      if (!turn) break;  // draining, and nothing is left
+      task = tasks_[turn->id].get();
     }
     if (draining) {
       task->Abandon(Draining());
-    } else if (TimedStep(*task) == DeviceTask::Outcome::kMore) {
-      absl::MutexLock lock(&mutex_);
-      auto& queue = queues_[priority];
-      if (priority == static_cast<size_t>(Priority::kInteractive)) {
-        queue.push_back(std::move(task));
-      } else {
-        queue.push_front(std::move(task));
-      }
+    } else if (TimedStep(*turn, *task) == DeviceTask::Outcome::kMore) {
       continue;
     }
-    task.reset();
+    std::unique_ptr<DeviceTask> done;  // freed before the task counts as gone
+    {
+      absl::MutexLock lock(&mutex_);
+      done = std::move(tasks_[turn->id]);
+    }
+    done.reset();
     absl::MutexLock lock(&mutex_);
-    --tasks_;
+    tasks_.erase(turn->id);
   }
   std::function<void()> last;
   {

@@ -1,33 +1,31 @@
 // One thread that owns every engine call of one device.
 //
-// Work comes as resumable tasks. After every Step the most urgent task goes next, so whoever writes
-// a task lets it step from one draw to the next: an interactive query then waits for one draw of
-// sampling at most. Within a priority, interactive tasks take turns; the others go first come,
-// first served.
+// Work comes as resumable tasks. After every Step the schedule says whose turn it is
+// (src/jobs/device_schedule.h), so whoever writes a task lets it step from one draw to the next: an
+// interactive query then waits for one draw of sampling at most.
 //
 // Thread-safe. Tasks are stepped and destroyed on the device thread, and so may hold Models and
 // what comes from them.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
-#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "src/base/clock.h"
+#include "src/jobs/device_schedule.h"
 
 namespace bif::jobs {
-
-enum class Priority : uint8_t { kInteractive = 0, kTrace = 1, kSampling = 2 };
-inline constexpr size_t kPriorities = 3;
 
 class DeviceTask {
  public:
@@ -41,15 +39,34 @@ class DeviceTask {
   // not wait for its turn. Thread-safe.
   virtual bool cancelled() const { return false; }
 
+  // Who pays for the last Step, and which part of it; parts sum to 1. Empty: who submitted it.
+  struct Share {
+    std::string tenant;
+    double part = 0;
+  };
+  virtual std::vector<Share> Shares() const { return {}; }
+
   // Called once, instead of further Steps, when the executor drains: keep what is worth keeping,
   // tell who waits. Within seconds. A task that never stepped is abandoned too.
   virtual void Abandon(const absl::Status& why) = 0;
+};
+
+// One step, for who keeps accounts.
+struct DeviceUse {
+  std::string tenant;
+  Priority priority = Priority::kInteractive;
+  absl::Duration used;
 };
 
 class DeviceExecutor {
  public:
   struct Options {
     size_t max_tasks = 256;  // that wait or are being stepped; more are RESOURCE_EXHAUSTED
+    DeviceSchedule::Options schedule;
+    Clock* clock = &Clock::System();
+    // Called on the device thread after every step; must not block. May be empty.
+    std::function<void(const DeviceUse&)> on_use;
+    std::function<void(Priority, absl::Duration waited)> on_turn;
   };
 
   explicit DeviceExecutor(const Options& options);
@@ -57,16 +74,17 @@ class DeviceExecutor {
 
   // RESOURCE_EXHAUSTED if the queue is full, UNAVAILABLE while draining; the task is then destroyed
   // on this thread, without Abandon.
-  absl::Status Submit(Priority priority, std::unique_ptr<DeviceTask> task);
+  absl::Status Submit(const DeviceClaim& claim, std::unique_ptr<DeviceTask> task);
 
   // Runs a function once on the device thread and waits for it. Not to be called from the device
   // thread.
-  absl::Status RunAndWait(Priority priority, std::function<absl::Status()> function);
+  absl::Status RunAndWait(const DeviceClaim& claim, std::function<absl::Status()> function);
 
-  // Whether something more urgent than `priority` waits: a long Step may look and return early.
-  bool MoreUrgentThan(Priority priority) const;
+  // Of device time, beside the other tenants'; above 0.
+  void SetWeight(const std::string& tenant, double weight);
 
   size_t tasks() const;
+  size_t waiting(Priority priority) const;
   bool draining() const;
   absl::Duration busy() const;  // time spent in Steps since the start
 
@@ -76,16 +94,17 @@ class DeviceExecutor {
 
  private:
   void Loop();
-  DeviceTask::Outcome TimedStep(DeviceTask& task);
-  // Where the next task is: its priority and its place in that queue.
-  std::pair<size_t, size_t> Next() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  DeviceTask::Outcome TimedStep(const DeviceSchedule::Turn& turn, DeviceTask& task);
+  std::optional<DeviceSchedule::Turn> NextTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  std::atomic<int64_t> busy_nanos_{0};
-  mutable absl::Mutex mutex_;  // guards the queues; never held while a task steps
-  std::array<std::deque<std::unique_ptr<DeviceTask>>, kPriorities> queues_ ABSL_GUARDED_BY(mutex_);
-  size_t tasks_ ABSL_GUARDED_BY(mutex_) = 0;  // in the queues or being stepped
+  mutable absl::Mutex mutex_;  // guards the schedule; never held while a task steps
+  DeviceSchedule schedule_ ABSL_GUARDED_BY(mutex_);
+  // By number, in order of submission. One that steps is not in the schedule.
+  absl::btree_map<DeviceSchedule::Id, std::unique_ptr<DeviceTask>> tasks_ ABSL_GUARDED_BY(mutex_);
+  DeviceSchedule::Id last_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration busy_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> last_ ABSL_GUARDED_BY(mutex_);
   absl::Mutex

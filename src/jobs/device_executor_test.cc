@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -77,7 +78,7 @@ class Gate {
       void Abandon(const absl::Status&) override {}
       Gate* gate_;
     };
-    EXPECT_TRUE(executor.Submit(Priority::kInteractive, std::make_unique<GateTask>(this)).ok());
+    EXPECT_TRUE(executor.Submit({Priority::kInteractive}, std::make_unique<GateTask>(this)).ok());
     closed_.WaitForNotification();
   }
   void Open() { open_.Notify(); }
@@ -95,13 +96,14 @@ TEST(DeviceExecutor, TheMostUrgentTaskGoesFirst) {
   DeviceExecutor executor({});
   Gate gate(executor);
   ASSERT_TRUE(
-      executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "sampling", 2)).ok());
+      executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "sampling", 2))
+          .ok());
   ASSERT_TRUE(
-      executor.Submit(Priority::kTrace, std::make_unique<LoggedTask>(log, "trace", 2)).ok());
+      executor.Submit({Priority::kTrace}, std::make_unique<LoggedTask>(log, "trace", 2)).ok());
   ASSERT_TRUE(
-      executor.Submit(Priority::kInteractive, std::make_unique<LoggedTask>(log, "query", 2)).ok());
-  EXPECT_TRUE(executor.MoreUrgentThan(Priority::kSampling));
-  EXPECT_FALSE(executor.MoreUrgentThan(Priority::kInteractive));
+      executor.Submit({Priority::kInteractive}, std::make_unique<LoggedTask>(log, "query", 2))
+          .ok());
+  EXPECT_EQ(executor.waiting(Priority::kSampling), 1);
   gate.Open();
   WaitUntilIdle(executor);
   EXPECT_EQ(StepsOnly(log.lines()),
@@ -115,14 +117,15 @@ TEST(DeviceExecutor, AQueryInterruptsSamplingBetweenTwoSteps) {
   const auto submit_query = [&] {
     if (++steps == 2) {
       ASSERT_TRUE(
-          executor.Submit(Priority::kInteractive, std::make_unique<LoggedTask>(log, "query", 2))
+          executor.Submit({Priority::kInteractive}, std::make_unique<LoggedTask>(log, "query", 2))
               .ok());
     }
   };
-  ASSERT_TRUE(executor
-                  .Submit(Priority::kSampling, std::make_unique<LoggedTask>(
-                                                   log, "sampling", 4, CancelToken(), submit_query))
-                  .ok());
+  ASSERT_TRUE(
+      executor
+          .Submit({Priority::kSampling},
+                  std::make_unique<LoggedTask>(log, "sampling", 4, CancelToken(), submit_query))
+          .ok());
   WaitUntilIdle(executor);
   EXPECT_EQ(StepsOnly(log.lines()), (std::vector<std::string>{"sampling", "sampling", "query",
                                                               "query", "sampling", "sampling"}));
@@ -134,11 +137,11 @@ TEST(DeviceExecutor, QueriesTakeTurnsAndSamplingRunsDoNot) {
   Gate gate(executor);
   for (const char* name : {"s1", "s2"}) {
     ASSERT_TRUE(
-        executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, name, 2)).ok());
+        executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, name, 2)).ok());
   }
   for (const char* name : {"q1", "q2"}) {
     ASSERT_TRUE(
-        executor.Submit(Priority::kInteractive, std::make_unique<LoggedTask>(log, name, 2)).ok());
+        executor.Submit({Priority::kInteractive}, std::make_unique<LoggedTask>(log, name, 2)).ok());
   }
   gate.Open();
   WaitUntilIdle(executor);
@@ -152,10 +155,10 @@ TEST(DeviceExecutor, ACancelledTaskDoesNotWaitForItsTurn) {
   CancelToken cancel;
   Gate gate(executor);
   ASSERT_TRUE(
-      executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "running", 2)).ok());
+      executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "running", 2)).ok());
   ASSERT_TRUE(
       executor
-          .Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "cancelled", 1, cancel))
+          .Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "cancelled", 1, cancel))
           .ok());
   cancel.Cancel();
   gate.Open();
@@ -167,9 +170,10 @@ TEST(DeviceExecutor, RefusesMoreThanItsQueueHolds) {
   Log log;
   DeviceExecutor executor({.max_tasks = 2});
   Gate gate(executor);
-  EXPECT_TRUE(executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "a", 1)).ok());
+  EXPECT_TRUE(
+      executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "a", 1)).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(
-      executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "b", 1))));
+      executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "b", 1))));
   gate.Open();
   WaitUntilIdle(executor);
   EXPECT_EQ(StepsOnly(log.lines()), std::vector<std::string>{"a"});
@@ -187,11 +191,11 @@ TEST(DeviceExecutor, DrainingAbandonsWhatIsLeftAndFreesItOnTheDeviceThread) {
   };
   ASSERT_TRUE(
       executor
-          .Submit(Priority::kSampling,
+          .Submit({Priority::kSampling},
                   std::make_unique<LoggedTask>(log, "running", 9, CancelToken(), wait_for_drain))
           .ok());
   ASSERT_TRUE(
-      executor.Submit(Priority::kSampling, std::make_unique<LoggedTask>(log, "waiting", 1)).ok());
+      executor.Submit({Priority::kSampling}, std::make_unique<LoggedTask>(log, "waiting", 1)).ok());
   stepping.WaitForNotification();
   std::thread::id last_thread;
   executor.Drain([&] {
@@ -202,13 +206,40 @@ TEST(DeviceExecutor, DrainingAbandonsWhatIsLeftAndFreesItOnTheDeviceThread) {
   EXPECT_EQ(log.lines(), (std::vector<std::string>{"running", "running abandoned", "running freed",
                                                    "waiting abandoned", "waiting freed", "last"}));
   EXPECT_TRUE(absl::IsUnavailable(
-      executor.RunAndWait(Priority::kInteractive, [] { return absl::OkStatus(); })));
+      executor.RunAndWait({Priority::kInteractive}, [] { return absl::OkStatus(); })));
+}
+
+TEST(DeviceExecutor, ASharedStepIsChargedToEveryoneWhoseWorkItDid) {
+  class SharedTask : public DeviceTask {
+   public:
+    explicit SharedTask(FakeClock& clock) : clock_(clock) {}
+    Outcome Step() override {
+      clock_.Advance(absl::Milliseconds(80));
+      return Outcome::kDone;
+    }
+    std::vector<Share> Shares() const override { return {{"red", 0.25}, {"blue", 0.75}}; }
+    void Abandon(const absl::Status&) override {}
+    FakeClock& clock_;
+  };
+  FakeClock clock;
+  absl::Mutex mutex;
+  std::map<std::string, absl::Duration> used;
+  DeviceExecutor executor({.clock = &clock, .on_use = [&](const DeviceUse& use) {
+                             absl::MutexLock lock(&mutex);
+                             used[use.tenant] += use.used;
+                           }});
+  ASSERT_TRUE(executor.Submit({}, std::make_unique<SharedTask>(clock)).ok());
+  WaitUntilIdle(executor);
+  absl::MutexLock lock(&mutex);
+  EXPECT_EQ(used["red"], absl::Milliseconds(20));
+  EXPECT_EQ(used["blue"], absl::Milliseconds(60));
+  EXPECT_EQ(executor.busy(), absl::Milliseconds(80));
 }
 
 TEST(DeviceExecutor, RunAndWaitGivesTheFunctionsStatus) {
   DeviceExecutor executor({});
-  EXPECT_TRUE(absl::IsNotFound(
-      executor.RunAndWait(Priority::kInteractive, [] { return absl::NotFoundError("nothing"); })));
+  EXPECT_TRUE(absl::IsNotFound(executor.RunAndWait({Priority::kInteractive},
+                                                   [] { return absl::NotFoundError("nothing"); })));
 }
 
 }  // namespace

@@ -3,6 +3,14 @@
 #include "src/base/status.h"
 
 namespace bif::jobs {
+namespace {
+
+DeviceExecutor::Options WithClock(DeviceExecutor::Options options, Clock& clock) {
+  options.clock = &clock;
+  return options;
+}
+
+}  // namespace
 
 Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock)
     : store_(store),
@@ -16,7 +24,7 @@ Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& opt
                                            options.datasets)),
       models_(std::make_unique<ModelCache>(engine, *checkpoints_, store, options.models)),
       traces_(store.catalog(), options.max_open_posteriors),
-      executor_(std::make_unique<DeviceExecutor>(options.executor)),
+      executor_(std::make_unique<DeviceExecutor>(WithClock(options.executor, clock))),
       posteriors_(std::make_unique<Posteriors>(store, engine, *checkpoints_, *datasets_,
                                                *operations_, *executor_, traces_, *models_,
                                                counters_, clock, options.posteriors)),

@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "src/engine/engine.h"
-#include "src/jobs/evaluation.h"
+#include "src/jobs/evaluated_rows.h"
 #include "src/jobs/observable_registry.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/trace_index.h"

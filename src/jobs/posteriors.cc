@@ -137,7 +137,7 @@ absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operatio
     active_.erase(key);
   };
   const absl::Status submitted = executor_.Submit(
-      Priority::kSampling, std::make_unique<PosteriorJob>(context_, operation, record, ended));
+      {Priority::kSampling}, std::make_unique<PosteriorJob>(context_, operation, record, ended));
   // While the daemon drains, the operation waits in the catalog for the next start.
   if (submitted.ok() || absl::IsUnavailable(submitted)) return absl::OkStatus();
   PosteriorRecord failed = record;
@@ -349,7 +349,7 @@ absl::Status Posteriors::Impl::Delete(const std::string& name) {
     BIF_RETURN_IF_ERROR(catalog().Commit(writes));
   }
   // Nothing names its bytes any more; what a crash leaves of them is swept at start-up.
-  (void)executor_.RunAndWait(Priority::kInteractive, [this, &key] {
+  (void)executor_.RunAndWait({Priority::kInteractive}, [this, &key] {
     context_.models.ForgetPosterior(key);
     return absl::OkStatus();
   });

@@ -50,9 +50,7 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
   CancelToken stop;  // ends the task whichever way this function is left
   const absl::Cleanup stop_task = [&stop] { stop.Cancel(); };
   BIF_ASSIGN_OR_RETURN(EvaluationSpec spec, resolver_.SpecFor(rows, opened.view, observable));
-  BIF_RETURN_IF_ERROR(parts_.executor.Submit(
-      Priority::kInteractive,
-      MakeEvaluationTask(std::move(spec), values, stop, parts_.models, draws_, parts_.counters)));
+  BIF_RETURN_IF_ERROR(scans_.Ride({std::move(spec), values, stop}));
   const uint32_t total = opened.view.draws;
   const uint32_t part = std::max<uint32_t>(2, (total + kProgressParts - 1) / kProgressParts);
   uint32_t next = part;
@@ -66,9 +64,9 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
     if (cancel.cancelled()) return CancelledQuery();
     if (state.finished) return state.status;
     const absl::Time now = absl::Now();
-    if (now < next_report || state.draws_done < next) continue;
-    BIF_RETURN_IF_ERROR(on_progress.report(*values, state.draws_done));
-    next = state.draws_done + part;
+    if (now < next_report || state.done.count < next) continue;
+    BIF_RETURN_IF_ERROR(on_progress.report(*values, state.done));
+    next = state.done.count + part;
     next_report = now + 10 * (absl::Now() - now);
   }
 }
@@ -114,20 +112,22 @@ std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Open
   return key;
 }
 
-absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(
-    const AttributeRequest& request, const Opened& opened, const QueryRows& rows,
-    const Candidates& candidates, const std::vector<uint32_t>& missing_columns,
-    const EvaluatedRows& values, uint32_t draws_done, int64_t k, const CancelToken& cancel) {
+absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& request,
+                                                      const Opened& opened, const QueryRows& rows,
+                                                      const Candidates& candidates,
+                                                      const std::vector<uint32_t>& missing_columns,
+                                                      const EvaluatedRows& values, DrawWindow done,
+                                                      int64_t k, const CancelToken& cancel) {
   const ScoringSettings settings{request.estimator, request.centring, request.observable, true};
   BIF_ASSIGN_OR_RETURN(
       const PreparedScorer prepared,
-      PrepareScorer(opened.view, settings, values.values(), draws_done, missing_columns));
+      PrepareScorer(opened.view, settings, values.values(), done, missing_columns));
   BIF_ASSIGN_OR_RETURN(const auto rankings,
                        RankCandidates(reader_, parts_.workers, options_.scoring_threads, candidates,
                                       opened.view, *opened.traces, prepared, settings, k, cancel));
   AttributeUpdate update;
   const auto chains = static_cast<uint32_t>(opened.view.active_chains.size());
-  update.draws_done = draws_done * chains;
+  update.draws_done = done.count * chains;
   update.draws_total = opened.view.draws * chains;
   update.provenance = prepared.provenance;
   const int sign = attribution::HelpfulSign(
@@ -185,9 +185,9 @@ absl::Status Queries::Impl::Attribute(
   }
   BIF_ASSIGN_OR_RETURN(const auto missing_columns,
                        reader_.MissingColumnsOf(candidates, view, *opened.traces));
-  const auto report = [&](const EvaluatedRows& values, uint32_t draws_done) -> absl::Status {
+  const auto report = [&](const EvaluatedRows& values, DrawWindow done) -> absl::Status {
     absl::StatusOr<AttributeUpdate> update =
-        Answer(request, opened, rows, candidates, missing_columns, values, draws_done, k, cancel);
+        Answer(request, opened, rows, candidates, missing_columns, values, done, k, cancel);
     if (absl::IsDataLoss(update.status()))
       return absl::OkStatus();  // too few readable draws so far
     BIF_RETURN_IF_ERROR(update.status());
@@ -199,9 +199,9 @@ absl::Status Queries::Impl::Attribute(
       static_cast<double>(view.active_chains.size() * view.draws) * kScoringTime;
   BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
                                                    Progress{report, ranking_cost}));
-  BIF_ASSIGN_OR_RETURN(
-      AttributeUpdate final_update,
-      Answer(request, opened, rows, candidates, missing_columns, *values, view.draws, k, cancel));
+  BIF_ASSIGN_OR_RETURN(AttributeUpdate final_update,
+                       Answer(request, opened, rows, candidates, missing_columns, *values,
+                              {0, view.draws}, k, cancel));
   final_update.final = true;
   if (const std::string key = AnswerKey(request, opened, rows, candidates, k); !key.empty()) {
     answers_.Insert(key, std::make_shared<const AttributeUpdate>(final_update), 1);
@@ -270,7 +270,7 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
                 [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
   const TraceJobParts job{parts_.store, parts_.posteriors, parts_.models, draws_, parts_.counters};
   return parts_.executor.Submit(
-      Priority::kTrace,
+      {Priority::kTrace},
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),
                     record.number(), std::move(ordinals), body.tokens()));
 }

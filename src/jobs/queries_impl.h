@@ -12,11 +12,12 @@
 #include "absl/time/time.h"
 #include "src/jobs/candidates.h"
 #include "src/jobs/draw_reader.h"
-#include "src/jobs/evaluation.h"
+#include "src/jobs/evaluated_rows.h"
 #include "src/jobs/lru_cache.h"
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/queries.h"
 #include "src/jobs/query_rows.h"
+#include "src/jobs/shared_scans.h"
 #include "src/jobs/trace_cache.h"
 
 namespace bif::jobs {
@@ -33,6 +34,7 @@ class Queries::Impl {
         resolver_(parts.store, parts.datasets),
         reader_(parts.store, parts.datasets, traces_),
         answers_(static_cast<int64_t>(options.max_cached_answers)),
+        scans_(parts.executor, parts.models, draws_, parts.counters),
         request_ids_(parts.store.catalog()) {
     parts.posteriors.OnDeleted([this](uint64_t number) {
       draws_.ForgetPosterior(number);
@@ -64,7 +66,7 @@ class Queries::Impl {
   // What happens while rows are being evaluated: a report whenever a tenth more of the draws is
   // there, as long as that does not slow the evaluation down.
   struct Progress {
-    absl::FunctionRef<absl::Status(const EvaluatedRows&, uint32_t draws_done)> report;
+    absl::FunctionRef<absl::Status(const EvaluatedRows&, DrawWindow done)> report;
     absl::Duration expected_cost;  // of the first report; later ones are timed
   };
   // All rows' traces: read where they are stored, evaluated and kept where not.
@@ -79,8 +81,8 @@ class Queries::Impl {
   absl::StatusOr<AttributeUpdate> Answer(const AttributeRequest& request, const Opened& opened,
                                          const QueryRows& rows, const Candidates& candidates,
                                          const std::vector<uint32_t>& missing_columns,
-                                         const EvaluatedRows& values, uint32_t draws_done,
-                                         int64_t k, const CancelToken& cancel);
+                                         const EvaluatedRows& values, DrawWindow done, int64_t k,
+                                         const CancelToken& cancel);
   // Empty if some row has no trace yet: then there is nothing to look up.
   static std::string AnswerKey(const AttributeRequest& request, const Opened& opened,
                                const QueryRows& rows, const Candidates& candidates, int64_t k);
@@ -95,7 +97,8 @@ class Queries::Impl {
   QueryRowsResolver resolver_;
   CandidateReader reader_;
   LruCache<std::string, std::shared_ptr<const AttributeUpdate>>
-      answers_;                // an answer counts as one byte
+      answers_;  // an answer counts as one byte
+  SharedScans scans_;
   absl::Mutex request_mutex_;  // makes looking up a request id and starting its operation one step
   RequestIds request_ids_;
 };

@@ -78,7 +78,7 @@ TEST(ParallelFor, NeedsNoFreeWorker) {
 }
 
 TEST(DrawSelection, KeepsAPrefixOfEveryChain) {
-  const DrawSelection selection(2, 4, 2, {});
+  const DrawSelection selection(2, 4, {0, 2}, {});
   EXPECT_EQ(selection.kept(), 2u);
   EXPECT_FALSE(selection.all());
   const std::vector<float> row = {0, 1, 2, 3, 10, 11, 12, 13};
@@ -87,26 +87,41 @@ TEST(DrawSelection, KeepsAPrefixOfEveryChain) {
   EXPECT_THAT(gathered, ::testing::ElementsAre(0, 1, 10, 11));
 }
 
+TEST(DrawSelection, AWindowThatGoesOnAtTheFrontIsGatheredInAscendingOrder) {
+  const DrawSelection selection(2, 4, {3, 2}, {});
+  const std::vector<float> row = {0, 1, 2, 3, 10, 11, 12, 13};
+  std::vector<float> gathered(selection.stride());
+  selection.Gather(row.data(), gathered.data());
+  EXPECT_THAT(gathered, ::testing::ElementsAre(0, 3, 10, 13));
+}
+
 TEST(DrawSelection, ADrawThatOneChainLacksIsLeftOutOfAll) {
-  const DrawSelection selection(2, 4, 4, {5});  // chain 1, draw 1
+  const DrawSelection selection(2, 4, {0, 4}, {5});  // chain 1, draw 1
   const std::vector<float> row = {0, 1, 2, 3, 10, 11, 12, 13};
   std::vector<float> gathered(selection.stride());
   selection.Gather(row.data(), gathered.data());
   EXPECT_THAT(gathered, ::testing::ElementsAre(0, 2, 3, 10, 12, 13));
-  EXPECT_TRUE(DrawSelection(2, 4, 4, {}).all());
+  EXPECT_TRUE(DrawSelection(2, 4, {0, 4}, {}).all());
 }
 
 TEST(MissingColumns, AreThoseWithANaN) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
-  EXPECT_THAT(MissingColumns({1, nan, 3, 4, 5, nan}, 1, 3, 3), ::testing::ElementsAre(1, 2));
-  EXPECT_TRUE(MissingColumns({infinity, -infinity, 3}, 1, 3, 3).empty());
+  EXPECT_THAT(MissingColumns({1, nan, 3, 4, 5, nan}, 1, 3, {0, 3}), ::testing::ElementsAre(1, 2));
+  EXPECT_TRUE(MissingColumns({infinity, -infinity, 3}, 1, 3, {0, 3}).empty());
+}
+
+TEST(MissingColumns, OfAWindowThatGoesOnAtTheFront) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  // Two chains of four draws; the window is draws 3 and 0.
+  EXPECT_THAT(MissingColumns({1, nan, nan, 4, nan, nan, nan, nan}, 2, 4, {3, 2}),
+              ::testing::ElementsAre(4, 7));
 }
 
 TEST(MissingColumns, BehindThePrefixAreNone) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   // Two rows of two chains of three draws.
-  EXPECT_THAT(MissingColumns({1, 2, nan, 4, 5, nan, 1, 2, 3, 4, nan, nan}, 2, 3, 2),
+  EXPECT_THAT(MissingColumns({1, 2, nan, 4, 5, nan, 1, 2, 3, 4, nan, nan}, 2, 3, {0, 2}),
               ::testing::ElementsAre(4));
 }
 

@@ -16,7 +16,7 @@
 #include "src/base/digest.h"
 #include "src/base/tensor.h"
 #include "src/jobs/datasets.h"
-#include "src/jobs/evaluation.h"
+#include "src/jobs/draw_scan.h"
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"

@@ -48,14 +48,13 @@ void RowTracer::Grow(PosteriorView view) {
 }
 
 absl::StatusOr<bool> RowTracer::Step(const RunningOperation& operation) {
-  if (!evaluation_) {
+  if (!scan_) {
     BIF_ASSIGN_OR_RETURN(const bool any, NextChunk());
-    if (!any) return true;
-    BIF_RETURN_IF_ERROR(evaluation_->Start());
-    return false;
+    return !any;
   }
-  BIF_ASSIGN_OR_RETURN(const bool evaluated, evaluation_->Slice());
-  if (!evaluated) return false;
+  if (!scan_->empty()) scan_->Slice();
+  if (!scan_->empty()) return false;
+  BIF_RETURN_IF_ERROR(values_->Wait(0, absl::ZeroDuration()).status);
   // Losses first: after a crash in between, the tokens are evaluated again, and that is all.
   if (tokens_) BIF_RETURN_IF_ERROR(KeepSequenceLosses());
   storage::WriteSet writes;
@@ -64,7 +63,7 @@ absl::StatusOr<bool> RowTracer::Step(const RunningOperation& operation) {
                                     true, std::move(writes)));
   parts_.counters.query_rows_traced += chunk_.size();
   traced_ += static_cast<int64_t>(chunk_.size());
-  evaluation_.reset();
+  scan_.reset();
   return false;
 }
 
@@ -72,9 +71,10 @@ absl::StatusOr<bool> RowTracer::Step(const RunningOperation& operation) {
 double RowTracer::share_done() const {
   const double rows = static_cast<double>(std::max<size_t>(1, ordinals_.size()));
   const double done = static_cast<double>(next_) / rows;
-  if (!evaluation_) return std::min(1.0, done);
+  if (!scan_) return std::min(1.0, done);
   const double draws_share =
-      static_cast<double>(evaluation_->draws_done()) / std::max<uint32_t>(1, view_.draws);
+      static_cast<double>(values_->Wait(0, absl::ZeroDuration()).done.count) /
+      std::max<uint32_t>(1, view_.draws);
   return std::min(1.0, done - static_cast<double>(chunk_.size()) / rows * (1 - draws_share));
 }
 
@@ -118,7 +118,10 @@ absl::StatusOr<bool> RowTracer::NextChunk() {
   for (size_t r = 0; r < ordinals.size(); ++r) group.rows.push_back(r);
   spec.field_of_row = [ordinals](size_t row) { return NameOf(ordinals[row]); };
   values_ = std::make_shared<EvaluatedRows>(traces, view_.active_chains.size(), view_.draws);
-  evaluation_.emplace(std::move(spec), values_, parts_.models, parts_.draws, parts_.counters);
+  scan_.emplace(view_, parts_.models, parts_.draws, parts_.counters);
+  std::vector<ScanRider> riders;
+  riders.push_back({std::move(spec), values_, {}});
+  scan_->Join(std::move(riders));
   return true;
 }
 

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "src/jobs/counters.h"
 #include "src/jobs/draw_reader.h"
-#include "src/jobs/evaluation.h"
+#include "src/jobs/draw_scan.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
 #include "src/jobs/posterior_traces.h"
@@ -74,7 +74,7 @@ class RowTracer {
   std::vector<NewTrace> chunk_;
   std::vector<SequenceShape> shapes_;  // of the current chunk, with tokens
   std::shared_ptr<EvaluatedRows> values_;
-  std::optional<Evaluation> evaluation_;  // of the current chunk
+  std::optional<DrawScan> scan_;  // of the current chunk
 };
 
 }  // namespace bif::jobs

@@ -46,7 +46,7 @@ absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
   BIF_ASSIGN_OR_RETURN(
       const Candidates candidates,
       reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
-  const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+  const auto quiet = [](const EvaluatedRows&, DrawWindow) { return absl::OkStatus(); };
   BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
                                                    {quiet, absl::ZeroDuration()}));
   BIF_ASSIGN_OR_RETURN(const auto missing_columns,
@@ -55,7 +55,7 @@ absl::Status Queries::Impl::ScoreMatrix(const ScoreMatrixRequest& request,
                                  request.standard_errors};
   BIF_ASSIGN_OR_RETURN(
       const PreparedScorer prepared,
-      PrepareScorer(view, settings, values->values(), view.draws, missing_columns));
+      PrepareScorer(view, settings, values->values(), {0, view.draws}, missing_columns));
 
   const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
   std::vector<CandidateReader::Buffer> buffers(std::max(1, options_.scoring_threads));
@@ -94,7 +94,7 @@ absl::Status Queries::Impl::SelfInfluence(
   // No query: an empty scorer still says which draws and blocks count.
   const ScoringSettings settings{attribution::Estimator::kCovariance, request.centring, {}, true};
   BIF_ASSIGN_OR_RETURN(const PreparedScorer prepared,
-                       PrepareScorer(view, settings, {}, view.draws, missing_columns));
+                       PrepareScorer(view, settings, {}, {0, view.draws}, missing_columns));
   const auto layout = LayoutOf(view, prepared.selection);
   const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
   std::vector<CandidateReader::Buffer> buffers(std::max(1, options_.scoring_threads));
@@ -155,7 +155,7 @@ absl::Status Queries::Impl::ExportTraces(
     BIF_ASSIGN_OR_RETURN(
         QueryRows rows, resolver_.Resolve(request.samples, view, *opened.traces, request.observable,
                                           "samples", kMaxQueries));
-    const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+    const auto quiet = [](const EvaluatedRows&, DrawWindow) { return absl::OkStatus(); };
     BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
                                                      {quiet, absl::ZeroDuration()}));
     std::vector<std::string> ids;
@@ -165,7 +165,7 @@ absl::Status Queries::Impl::ExportTraces(
   BIF_ASSIGN_OR_RETURN(const Candidates samples,
                        reader_.Resolve(request.samples, view, *opened.traces,
                                        opened.traces->ArrayOf(request.observable), "samples"));
-  const DrawSelection everything(view.active_chains.size(), view.draws, view.draws, {});
+  const DrawSelection everything(view.active_chains.size(), view.draws, {0, view.draws}, {});
   CandidateReader::Buffer buffer;
   for (const CandidateBlock& block : BlocksOf(samples)) {
     BIF_ASSIGN_OR_RETURN(const auto values,

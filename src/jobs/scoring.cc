@@ -42,21 +42,21 @@ Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selectio
   return provenance;
 }
 
-absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, uint32_t prefix,
+absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, DrawWindow window,
                                         absl::Span<const absl::Span<const float>> traces,
                                         std::vector<uint32_t> missing_columns) {
   const size_t chains = view.active_chains.size();
   for (const absl::Span<const float> some : traces) {
-    const std::vector<uint32_t> missing = MissingColumns(some, chains, view.draws, prefix);
+    const std::vector<uint32_t> missing = MissingColumns(some, chains, view.draws, window);
     missing_columns.insert(missing_columns.end(), missing.begin(), missing.end());
   }
   std::sort(missing_columns.begin(), missing_columns.end());
   missing_columns.erase(std::unique(missing_columns.begin(), missing_columns.end()),
                         missing_columns.end());
-  ChosenDraws chosen{DrawSelection(chains, view.draws, prefix, missing_columns),
+  ChosenDraws chosen{DrawSelection(chains, view.draws, window, missing_columns),
                      missing_columns.size()};
   if (chosen.selection.kept() < 2) {
-    return absl::DataLossError(absl::StrCat("only ", chosen.selection.kept(), " of ", prefix,
+    return absl::DataLossError(absl::StrCat("only ", chosen.selection.kept(), " of ", window.count,
                                             " draws of ", PosteriorName(view.record.key()),
                                             " can be read in every chain"));
   }
@@ -79,10 +79,10 @@ attribution::TraceLayout LayoutOf(const PosteriorView& view, const DrawSelection
 
 absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
                                              const ScoringSettings& settings,
-                                             absl::Span<const float> queries, uint32_t prefix,
+                                             absl::Span<const float> queries, DrawWindow window,
                                              std::vector<uint32_t> missing_columns) {
   BIF_ASSIGN_OR_RETURN(const ChosenDraws chosen,
-                       ChooseDraws(view, prefix, {queries}, std::move(missing_columns)));
+                       ChooseDraws(view, window, {queries}, std::move(missing_columns)));
   const DrawSelection& selection = chosen.selection;
   BIF_ASSIGN_OR_RETURN(
       auto scorer,

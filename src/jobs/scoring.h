@@ -13,7 +13,7 @@
 #include "src/attribution/ranking.h"
 #include "src/base/cancel.h"
 #include "src/jobs/candidates.h"
-#include "src/jobs/evaluation.h"
+#include "src/jobs/evaluated_rows.h"
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
@@ -35,14 +35,14 @@ struct PreparedScorer {
   Provenance provenance;
 };
 
-// The first `prefix` draws of each chain, less those at which one of `traces`
-// ([trace][chain][draw]) has no value, or that are among `missing_columns` (those of the
-// candidates). DATA_LOSS if fewer than 2 are left.
+// The draws of the window, less those at which one of `traces` ([trace][chain][draw]) has no value,
+// or that are among `missing_columns` (those of the candidates). DATA_LOSS if fewer than 2 are
+// left.
 struct ChosenDraws {
   DrawSelection selection;
   size_t unreadable = 0;  // draws left out
 };
-absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, uint32_t prefix,
+absl::StatusOr<ChosenDraws> ChooseDraws(const PosteriorView& view, DrawWindow window,
                                         absl::Span<const absl::Span<const float>> traces,
                                         std::vector<uint32_t> missing_columns);
 
@@ -52,11 +52,11 @@ std::vector<float> Gather(const PosteriorView& view, const DrawSelection& select
 
 attribution::TraceLayout LayoutOf(const PosteriorView& view, const DrawSelection& selection);
 
-// `queries`: [query][chain][draw], of which the first `prefix` draws of each chain are known.
+// `queries`: [query][chain][draw], of which the draws of the window are known.
 // `missing_columns`: those of the candidates. DATA_LOSS if fewer than 2 draws are left.
 absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
                                              const ScoringSettings& settings,
-                                             absl::Span<const float> queries, uint32_t prefix,
+                                             absl::Span<const float> queries, DrawWindow window,
                                              std::vector<uint32_t> missing_columns);
 
 // The sampling loss's autocorrelation time in draws, over the chains that count.

@@ -72,7 +72,7 @@ absl::Status Queries::Impl::TokenInfluence(
   BIF_ASSIGN_OR_RETURN(const TokenSpan span, SpanOf(request, query.rows[0].traces));
 
   TokenInfluenceSummary summary;
-  const auto quiet = [](const EvaluatedRows&, uint32_t) { return absl::OkStatus(); };
+  const auto quiet = [](const EvaluatedRows&, DrawWindow) { return absl::OkStatus(); };
   const auto traces_of = [&](QueryRows& rows) {
     summary.sequences_evaluated += static_cast<uint32_t>(rows.Missing(view.draws).size());
     return TracesOf(rows, opened, kTokens, cancel, {quiet, absl::ZeroDuration()});
@@ -88,7 +88,7 @@ absl::Status Queries::Impl::TokenInfluence(
   const absl::Span<const float> column_traces =
       query_values->values().subspan((span.begin - 1) * stride, (span.end - span.begin) * stride);
   BIF_ASSIGN_OR_RETURN(const ChosenDraws chosen,
-                       ChooseDraws(view, view.draws, {row_traces, column_traces}, {}));
+                       ChooseDraws(view, {0, view.draws}, {row_traces, column_traces}, {}));
   BIF_ASSIGN_OR_RETURN(const auto matrix,
                        attribution::TokenMatrix::Create(
                            LayoutOf(view, chosen.selection), request.estimator, request.centring,

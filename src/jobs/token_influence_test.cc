@@ -55,7 +55,8 @@ class TokenInfluenceTest : public SequencesFixture {
   attribution::TraceLayout Layout() {
     const auto view = jobs_->posteriors().Open(posterior_);
     EXPECT_TRUE(view.ok()) << view.status();
-    return LayoutOf(*view, DrawSelection(view->active_chains.size(), view->draws, view->draws, {}));
+    return LayoutOf(*view,
+                    DrawSelection(view->active_chains.size(), view->draws, {0, view->draws}, {}));
   }
   std::vector<float> SumOf(const std::vector<float>& traces) {
     const auto values = static_cast<size_t>(Layout().values());

@@ -26,7 +26,7 @@ absl::StatusOr<std::shared_ptr<const TraceBlock>> TraceCache::Get(
                  absl::MakeSpan(block->values)
                      .subspan((run.first_slot - block->first_slot) * stride, run.slots * stride)));
   }
-  block->missing_columns = MissingColumns(block->values, chains.size(), draws, draws);
+  block->missing_columns = MissingColumns(block->values, chains.size(), draws, {0, draws});
   const auto bytes =
       static_cast<int64_t>(block->values.size() * sizeof(float) + sizeof(TraceBlock));
   blocks_.Insert(key, block, bytes);
@@ -34,20 +34,33 @@ absl::StatusOr<std::shared_ptr<const TraceBlock>> TraceCache::Get(
 }
 
 std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t chains, size_t draws,
-                                     size_t prefix) {
-  // The prefixes of all chains and rows are runs of `run` numbers, one every `step`; whole rows are
-  // one run.
-  const bool whole = prefix == draws;
-  const size_t run = whole ? values.size() : prefix, step = whole ? values.size() : draws;
+                                     DrawWindow window) {
+  // The window is one or two runs of every chain's draws; if it is all of them, all values are one.
+  struct Run {
+    size_t begin = 0;
+    size_t size = 0;
+  };
+  std::vector<Run> runs;
+  size_t step = draws;
+  if (window.count == draws) {
+    step = values.size();
+    runs.push_back({0, values.size()});
+  } else {
+    const size_t behind = std::min<size_t>(window.count, draws - window.first);
+    runs.push_back({window.first, behind});
+    runs.push_back({0, window.count - behind});
+  }
   std::vector<bool> without(chains * draws);
   for (size_t begin = 0; begin < values.size(); begin += step) {
-    // A sum is NaN if one number is: one cheap pass tells that there is nothing to look for, as is
-    // nearly always so. (Infinities of both signs make a NaN too; the second pass then finds
-    // nothing.)
-    const float* const from = values.data() + begin;
-    if (!std::isnan(attribution::SumInDouble(from, static_cast<int64_t>(run)))) continue;
-    for (size_t i = 0; i < run; ++i) {
-      if (std::isnan(from[i])) without[(begin + i) % without.size()] = true;
+    for (const Run& run : runs) {
+      // A sum is NaN if one number is: one cheap pass tells that there is nothing to look for, as
+      // is nearly always so. (Infinities of both signs make a NaN too; the second pass then finds
+      // nothing.)
+      const float* const from = values.data() + begin + run.begin;
+      if (!std::isnan(attribution::SumInDouble(from, static_cast<int64_t>(run.size)))) continue;
+      for (size_t i = 0; i < run.size; ++i) {
+        if (std::isnan(from[i])) without[(begin + run.begin + i) % without.size()] = true;
+      }
     }
   }
   std::vector<uint32_t> missing;

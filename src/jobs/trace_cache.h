@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/jobs/evaluated_rows.h"
 #include "src/jobs/lru_cache.h"
 #include "src/jobs/trace_index.h"
 #include "src/storage/trace_store.h"
@@ -68,10 +69,9 @@ class TraceCache {
 };
 
 // The columns (chain position * draws + draw) that hold a NaN in rows of chains * draws numbers,
-// ascending. Looks at the first `prefix` draws of each chain alone: those behind may still be
-// written.
+// ascending. Looks at the draws of the window alone: the others may still be written.
 std::vector<uint32_t> MissingColumns(absl::Span<const float> values, size_t chains, size_t draws,
-                                     size_t prefix);
+                                     DrawWindow window);
 
 // Reads the rows of `runs` straight from the store: values[run after run][chain position][draw].
 absl::Status ReadRows(storage::TraceStore& traces, const storage::TraceArray& array,

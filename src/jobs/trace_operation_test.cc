@@ -133,7 +133,7 @@ TEST_F(TraceOperationTest, GoesOnAfterARestart) {
     void Abandon(const absl::Status&) override {}
   };
   while (!absl::IsUnavailable(
-      jobs_->executor().Submit(Priority::kSampling, std::make_unique<Nothing>()))) {
+      jobs_->executor().Submit({Priority::kSampling}, std::make_unique<Nothing>()))) {
     std::this_thread::yield();
   }
   release.Notify();
