@@ -41,6 +41,7 @@ class DrawSelection {
   uint32_t kept() const { return static_cast<uint32_t>(kept_.size()); }  // draws a chain
   size_t stride() const { return chains_ * kept_.size(); }
   bool all() const { return kept_.size() == draws_; }
+  const std::vector<uint32_t>& kept_draws() const { return kept_; }  // ascending
   // One row [chain][draw] of stored draws -> [chain][kept draw].
   void Gather(const float* row, float* gathered) const;
 

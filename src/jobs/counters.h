@@ -16,6 +16,8 @@ struct Counters {
   std::atomic<uint64_t> query_rows_traced{0};       // rows that had no trace
   std::atomic<uint64_t> query_rows_stored{0};       // rows whose traces were found in the store
   std::atomic<uint64_t> operations_failed{0};
+  std::atomic<uint64_t> draw_cache_hits{0};
+  std::atomic<uint64_t> draw_cache_misses{0};
   std::atomic<uint64_t> scan_draws_loaded{0};  // by scans: read, decoded and given to the device
   std::atomic<uint64_t> scan_draws_served{0};  // the same, once for each batch of rows that used it
 };

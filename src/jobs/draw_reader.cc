@@ -7,14 +7,30 @@
 #include "src/engine/draw_codec.h"
 
 namespace bif::jobs {
+namespace {
 
-DrawReader::DrawReader(storage::Store& store, WorkerPool* workers, int64_t cache_bytes)
-    : store_(store), workers_(workers), cache_(cache_bytes) {}
+constexpr int64_t kReadyShare = 4;            // a quarter of the bytes is for what was prefetched
+constexpr size_t kDrawsOfInterest = 1 << 14;  // of all posteriors that are asked about at a time
 
-absl::StatusOr<DrawReader::Delta> DrawReader::Read(const DrawPlace& place, int64_t elements) {
-  while (true) {
-    if (auto cached = cache_.Find(place)) return *cached;
-    if (Claim(place)) break;
+}  // namespace
+
+DrawReader::DrawReader(storage::Store& store, WorkerPool* workers, Counters& counters,
+                       int64_t cache_bytes)
+    : store_(store),
+      workers_(workers),
+      counters_(counters),
+      cache_(cache_bytes - cache_bytes / kReadyShare, kDrawsOfInterest),
+      ready_(cache_bytes / kReadyShare) {}
+
+absl::StatusOr<DrawReader::Delta> DrawReader::Read(const DrawPlace& place, int64_t elements,
+                                                   CacheUse use) {
+  if (auto cached = cache_.Find(place, use)) {
+    ++counters_.draw_cache_hits;
+    return *cached;
+  }
+  ++counters_.draw_cache_misses;
+  std::optional<Delta> delta;
+  while (!(delta = ready_.Take(place)) && !Claim(place)) {
     // Somebody decodes it right now: milliseconds.
     absl::MutexLock lock(&mutex_);
     const auto released = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -22,9 +38,14 @@ absl::StatusOr<DrawReader::Delta> DrawReader::Read(const DrawPlace& place, int64
     };
     mutex_.Await(absl::Condition(&released));
   }
-  absl::StatusOr<Delta> delta = Decode(place, elements);
-  Release(place);
-  return delta;
+  if (!delta) {
+    absl::StatusOr<Delta> decoded = Decode(place, elements);
+    Release(place);
+    BIF_RETURN_IF_ERROR(decoded.status());
+    delta = *std::move(decoded);
+  }
+  cache_.Offer(place, *delta, elements * static_cast<int64_t>(sizeof(float)), use);
+  return *std::move(delta);
 }
 
 void DrawReader::Prefetch(std::vector<DrawPlace> places, int64_t elements) {
@@ -33,8 +54,10 @@ void DrawReader::Prefetch(std::vector<DrawPlace> places, int64_t elements) {
   workers_
       ->Submit([this, places = std::move(places), elements] {
         for (const DrawPlace& place : places) {
-          if (cache_.Find(place) || !Claim(place)) continue;
-          Decode(place, elements).IgnoreError();
+          if (cache_.Contains(place) || ready_.Find(place) || !Claim(place)) continue;
+          const absl::StatusOr<Delta> delta = Decode(place, elements);
+          if (delta.ok())
+            ready_.Insert(place, *delta, elements * static_cast<int64_t>(sizeof(float)));
           Release(place);
         }
       })
@@ -42,7 +65,9 @@ void DrawReader::Prefetch(std::vector<DrawPlace> places, int64_t elements) {
 }
 
 void DrawReader::ForgetPosterior(uint64_t posterior) {
-  cache_.EraseIf([&](const DrawPlace& place) { return place.posterior == posterior; });
+  const auto of_posterior = [&](const DrawPlace& place) { return place.posterior == posterior; };
+  cache_.EraseIf(of_posterior);
+  ready_.EraseIf(of_posterior);
 }
 
 absl::StatusOr<DrawReader::Delta> DrawReader::Decode(const DrawPlace& place, int64_t elements) {
@@ -59,7 +84,6 @@ absl::StatusOr<DrawReader::Delta> DrawReader::Decode(const DrawPlace& place, int
   auto delta = std::make_shared<std::vector<float>>(elements);
   BIF_RETURN_IF_ERROR(engine::DecodeDraw(static_cast<engine::DrawCodec>(draw.codec), draw.payload,
                                          absl::MakeSpan(*delta)));
-  cache_.Insert(place, delta, elements * static_cast<int64_t>(sizeof(float)));
   return delta;
 }
 

@@ -1,4 +1,5 @@
-// Stored draws as numbers, decoded once and kept while they are in use.
+// Stored draws as numbers: decoded, and kept as long as they are asked for more often than others
+// (src/jobs/admission_cache.h).
 //
 // A query looks at every draw of a posterior, so whoever is about to, prefetches the next few: a
 // worker decodes while the device thread evaluates. Thread-safe.
@@ -13,6 +14,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "src/jobs/admission_cache.h"
+#include "src/jobs/counters.h"
 #include "src/jobs/lru_cache.h"
 #include "src/jobs/worker_pool.h"
 #include "src/storage/store.h"
@@ -37,13 +40,13 @@ class DrawReader {
   // w - w* of the moving elements.
   using Delta = std::shared_ptr<const std::vector<float>>;
 
-  // `workers` may be nullptr: then nothing is prefetched. Both must outlive the reader, and the
+  // `workers` may be nullptr: then nothing is prefetched. All must outlive the reader, and the
   // workers be drained first.
-  DrawReader(storage::Store& store, WorkerPool* workers, int64_t cache_bytes);
+  DrawReader(storage::Store& store, WorkerPool* workers, Counters& counters, int64_t cache_bytes);
 
   // DATA_LOSS if the draw is damaged or does not have `elements` numbers, NOT_FOUND if it is not
   // there.
-  absl::StatusOr<Delta> Read(const DrawPlace& place, int64_t elements);
+  absl::StatusOr<Delta> Read(const DrawPlace& place, int64_t elements, CacheUse use);
 
   // Decodes these in the background, unless that has begun. Errors show when they are read.
   void Prefetch(std::vector<DrawPlace> places, int64_t elements);
@@ -59,8 +62,15 @@ class DrawReader {
 
   storage::Store& store_;
   WorkerPool* workers_;
-  LruCache<DrawPlace, Delta> cache_;
-  absl::Mutex mutex_;  // guards decoding_: no draw is decoded twice at the same time
+  Counters& counters_;
+  struct Fingerprint {
+    uint64_t operator()(const DrawPlace& p) const {
+      return (p.posterior << 40) ^ (uint64_t{p.chain} << 24) ^ p.draw;
+    }
+  };
+  AdmissionCache<DrawPlace, Delta, Fingerprint> cache_;
+  LruCache<DrawPlace, Delta> ready_;  // prefetched and not read yet
+  absl::Mutex mutex_;                 // guards decoding_: no draw is decoded twice at the same time
   absl::flat_hash_set<DrawPlace> decoding_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -78,9 +78,10 @@ struct DrawScan::Batch {
   const engine::Observable& observable() const { return members[0]->rider->asked.spec.observable; }
 };
 
-DrawScan::DrawScan(const PosteriorView& view, ModelCache& models, DrawReader& draws,
+DrawScan::DrawScan(const PosteriorView& view, CacheUse use, ModelCache& models, DrawReader& draws,
                    Counters& counters)
     : view_(view),
+      use_(use),
       models_(models),
       draws_(draws),
       counters_(counters),
@@ -372,7 +373,7 @@ void DrawScan::Slice() {
 
   std::vector<DrawReader::Delta> deltas;
   for (const DrawPlace& place : Places(position_, end)) {
-    absl::StatusOr<DrawReader::Delta> delta = draws_.Read(place, view_.moving.elements);
+    absl::StatusOr<DrawReader::Delta> delta = draws_.Read(place, view_.moving.elements, use_);
     if (!delta.ok() && !IsDamage(delta.status())) return EndAll(delta.status());
     deltas.push_back(delta.ok() ? *delta : nullptr);
   }

@@ -57,7 +57,8 @@ struct ScanRider {
 class DrawScan {
  public:
   // The references must outlive it.
-  DrawScan(const PosteriorView& view, ModelCache& models, DrawReader& draws, Counters& counters);
+  DrawScan(const PosteriorView& view, CacheUse use, ModelCache& models, DrawReader& draws,
+           Counters& counters);
   ~DrawScan();
 
   // Checks the riders' samples and evaluates them at w*. A bad label is a field error of its rider
@@ -97,6 +98,7 @@ class DrawScan {
   std::vector<DrawPlace> Places(size_t begin, size_t end) const;
 
   const PosteriorView view_;
+  const CacheUse use_;
   ModelCache& models_;
   DrawReader& draws_;
   Counters& counters_;

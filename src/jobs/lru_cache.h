@@ -26,6 +26,16 @@ class LruCache {
     return found->second->value;
   }
 
+  // Gives a value away: it is no longer kept.
+  std::optional<Value> Take(const Key& key) {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return std::nullopt;
+    std::optional<Value> value(std::move(found->second->value));
+    EraseEntry(key);
+    return value;
+  }
+
   // Replaces what is there. A value above the limit is not kept.
   void Insert(const Key& key, Value value, int64_t bytes) {
     absl::MutexLock lock(&mutex_);

@@ -28,7 +28,7 @@ PosteriorJob::PosteriorJob(const PosteriorContext& context,
       settings_(FromRecord(record.settings())),
       committed_(std::move(record)),
       record_(committed_),
-      stored_draws_(context.store, nullptr, kStoredDrawBytes) {}
+      stored_draws_(context.store, nullptr, context.counters, kStoredDrawBytes) {}
 
 DeviceTask::Outcome PosteriorJob::Step() {
   if (cancelled()) {

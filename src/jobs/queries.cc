@@ -112,6 +112,16 @@ std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Open
   return key;
 }
 
+std::string Queries::Impl::RankingKey(const AttributeRequest& request, const Opened& opened,
+                                      const Candidates& candidates,
+                                      const DrawSelection& selection) {
+  return absl::StrCat(opened.view.record.number(), "/", opened.view.draws, "/",
+                      absl::StrJoin(opened.view.active_chains, ","), "/",
+                      static_cast<int>(request.estimator), "/", static_cast<int>(request.centring),
+                      "/", candidates.version, "/",
+                      selection.all() ? "all" : absl::StrJoin(selection.kept_draws(), ","));
+}
+
 absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& request,
                                                       const Opened& opened, const QueryRows& rows,
                                                       const Candidates& candidates,
@@ -122,16 +132,29 @@ absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& re
   BIF_ASSIGN_OR_RETURN(
       const PreparedScorer prepared,
       PrepareScorer(opened.view, settings, values.values(), done, missing_columns));
-  BIF_ASSIGN_OR_RETURN(const auto rankings,
-                       RankCandidates(reader_, parts_.workers, options_.scoring_threads, candidates,
-                                      opened.view, *opened.traces, prepared, settings, k, cancel));
+  const int sign = attribution::HelpfulSign(
+      request.estimator, request.observable.kind == engine::ObservableKind::kLoss);
+  const auto scorer_of = [&](absl::Span<const float> traces) {
+    return attribution::Scorer::Create(LayoutOf(opened.view, prepared.selection),
+                                       settings.estimator, settings.centring, traces,
+                                       settings.standard_errors);
+  };
+  const auto pass = [&](const attribution::Scorer& scorer, const std::vector<RankingWish>& wishes,
+                        absl::FunctionRef<bool()> cancelled) {
+    return RankCandidates(reader_, parts_.workers, options_.scoring_threads, candidates,
+                          opened.view, *opened.traces, prepared.selection, scorer, wishes,
+                          cancelled);
+  };
+  BIF_ASSIGN_OR_RETURN(
+      const auto rankings,
+      rankings_.Rank(RankingKey(request, opened, candidates, prepared.selection),
+                     {prepared, std::vector<RankingWish>(rows.rows.size(), {k, sign}), cancel},
+                     {scorer_of, pass}));
   AttributeUpdate update;
   const auto chains = static_cast<uint32_t>(opened.view.active_chains.size());
   update.draws_done = done.count * chains;
   update.draws_total = opened.view.draws * chains;
   update.provenance = prepared.provenance;
-  const int sign = attribution::HelpfulSign(
-      request.estimator, request.observable.kind == engine::ObservableKind::kLoss);
   const double t = prepared.scorer.t_quantile();
   const auto named = [&](const attribution::RankedCandidate& c) -> absl::StatusOr<ScoredSample> {
     BIF_ASSIGN_OR_RETURN(std::string id,

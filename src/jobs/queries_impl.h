@@ -17,6 +17,7 @@
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/queries.h"
 #include "src/jobs/query_rows.h"
+#include "src/jobs/ranking_groups.h"
 #include "src/jobs/shared_scans.h"
 #include "src/jobs/trace_cache.h"
 
@@ -29,7 +30,7 @@ class Queries::Impl {
   Impl(const Parts& parts, const Options& options)
       : parts_(parts),
         options_(options),
-        draws_(parts.store, &parts.workers, options.draw_cache_bytes),
+        draws_(parts.store, &parts.workers, parts.counters, options.draw_cache_bytes),
         traces_(parts.store.traces(), options.trace_cache_bytes),
         resolver_(parts.store, parts.datasets),
         reader_(parts.store, parts.datasets, traces_),
@@ -83,6 +84,9 @@ class Queries::Impl {
                                          const std::vector<uint32_t>& missing_columns,
                                          const EvaluatedRows& values, DrawWindow done, int64_t k,
                                          const CancelToken& cancel);
+  // What a pass over candidates depends on but for its queries.
+  static std::string RankingKey(const AttributeRequest& request, const Opened& opened,
+                                const Candidates& candidates, const DrawSelection& selection);
   // Empty if some row has no trace yet: then there is nothing to look up.
   static std::string AnswerKey(const AttributeRequest& request, const Opened& opened,
                                const QueryRows& rows, const Candidates& candidates, int64_t k);
@@ -99,6 +103,7 @@ class Queries::Impl {
   LruCache<std::string, std::shared_ptr<const AttributeUpdate>>
       answers_;  // an answer counts as one byte
   SharedScans scans_;
+  RankingGroups rankings_;
   absl::Mutex request_mutex_;  // makes looking up a request id and starting its operation one step
   RequestIds request_ids_;
 };

@@ -118,7 +118,7 @@ absl::StatusOr<bool> RowTracer::NextChunk() {
   for (size_t r = 0; r < ordinals.size(); ++r) group.rows.push_back(r);
   spec.field_of_row = [ordinals](size_t row) { return NameOf(ordinals[row]); };
   values_ = std::make_shared<EvaluatedRows>(traces, view_.active_chains.size(), view_.draws);
-  scan_.emplace(view_, parts_.models, parts_.draws, parts_.counters);
+  scan_.emplace(view_, CacheUse::kBulk, parts_.models, parts_.draws, parts_.counters);
   std::vector<ScanRider> riders;
   riders.push_back({std::move(spec), values_, {}});
   scan_->Join(std::move(riders));

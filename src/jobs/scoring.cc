@@ -84,47 +84,48 @@ absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
   BIF_ASSIGN_OR_RETURN(const ChosenDraws chosen,
                        ChooseDraws(view, window, {queries}, std::move(missing_columns)));
   const DrawSelection& selection = chosen.selection;
-  BIF_ASSIGN_OR_RETURN(
-      auto scorer,
-      attribution::Scorer::Create(LayoutOf(view, selection), settings.estimator, settings.centring,
-                                  Gather(view, selection, queries), settings.standard_errors));
+  std::vector<float> traces = Gather(view, selection, queries);
+  BIF_ASSIGN_OR_RETURN(auto scorer, attribution::Scorer::Create(
+                                        LayoutOf(view, selection), settings.estimator,
+                                        settings.centring, traces, settings.standard_errors));
   Provenance provenance = ProvenanceOf(view, selection, chosen.unreadable);
   provenance.estimator = settings.estimator;
   provenance.centring = settings.centring;
   provenance.observable = settings.observable;
   provenance.jackknife_blocks =
       settings.standard_errors ? static_cast<uint32_t>(scorer.blocks()) : 0;
-  return PreparedScorer{selection, std::move(scorer), std::move(provenance)};
+  return PreparedScorer{selection, std::move(traces), std::move(scorer), std::move(provenance)};
 }
 
 absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
     CandidateReader& reader, WorkerPool& workers, int threads, const Candidates& candidates,
-    const PosteriorView& view, const PosteriorTraces& traces, const PreparedScorer& prepared,
-    const ScoringSettings& settings, int64_t k, const CancelToken& cancel) {
-  const int64_t queries = prepared.scorer.queries();
-  const int sign = attribution::HelpfulSign(
-      settings.estimator, settings.observable.kind == engine::ObservableKind::kLoss);
+    const PosteriorView& view, const PosteriorTraces& traces, const DrawSelection& selection,
+    const attribution::Scorer& scorer, const std::vector<RankingWish>& wishes,
+    absl::FunctionRef<bool()> cancelled) {
+  const int64_t queries = scorer.queries();
   struct Part {
     std::vector<attribution::Ranking> rankings;  // one a query
     std::vector<attribution::ScoreValue> scores;
     CandidateReader::Buffer buffer;
   };
-  const attribution::Ranking empty(k, static_cast<int64_t>(candidates.rows.size()), sign);
+  std::vector<attribution::Ranking> empty;
+  for (const RankingWish& wish : wishes)
+    empty.emplace_back(wish.k, static_cast<int64_t>(candidates.rows.size()), wish.helpful_sign);
   std::vector<Part> parts(std::max(1, threads));
-  for (Part& part : parts) part.rankings.assign(queries, empty);
+  for (Part& part : parts) part.rankings = empty;
 
   const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
   BIF_RETURN_IF_ERROR(ParallelFor(
       workers, static_cast<int>(parts.size()), blocks.size(),
       [&](int worker, size_t b) -> absl::Status {
-        if (cancel.cancelled()) return absl::CancelledError("the query was cancelled");
+        if (cancelled()) return absl::CancelledError("the query was cancelled");
         Part& part = parts[worker];
         const CandidateBlock& block = blocks[b];
-        BIF_ASSIGN_OR_RETURN(const auto rows, reader.Rows(candidates, block, view, traces,
-                                                          prepared.selection, part.buffer));
+        BIF_ASSIGN_OR_RETURN(const auto rows,
+                             reader.Rows(candidates, block, view, traces, selection, part.buffer));
         const auto count = static_cast<int64_t>(block.end - block.begin);
         part.scores.resize(count * queries);
-        prepared.scorer.Score(rows, absl::MakeSpan(part.scores));
+        scorer.Score(rows, absl::MakeSpan(part.scores));
         for (int64_t q = 0; q < queries; ++q) {
           part.rankings[q].Add(static_cast<int64_t>(block.begin), count, part.scores.data() + q,
                                queries);

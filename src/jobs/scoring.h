@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "src/attribution/estimator.h"
 #include "src/attribution/ranking.h"
@@ -31,6 +32,7 @@ struct ScoringSettings {
 // Queries and the draws that an answer about them uses, ready to score rows.
 struct PreparedScorer {
   DrawSelection selection;
+  std::vector<float> traces;  // of the queries, at these draws
   attribution::Scorer scorer;
   Provenance provenance;
 };
@@ -66,10 +68,18 @@ double AutocorrelationOf(const PosteriorView& view);
 Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selection,
                         size_t unreadable_draws);
 
-// The k best candidates at both ends, one ranking a query. CANCELLED if `cancel` says so.
+// What is wanted of one query: the k best candidates at both ends.
+struct RankingWish {
+  int64_t k = 0;
+  int helpful_sign = 0;
+};
+
+// One ranking for each query of the scorer, in one pass over the candidates' rows. CANCELLED once
+// `cancelled` says so.
 absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
     CandidateReader& reader, WorkerPool& workers, int threads, const Candidates& candidates,
-    const PosteriorView& view, const PosteriorTraces& traces, const PreparedScorer& prepared,
-    const ScoringSettings& settings, int64_t k, const CancelToken& cancel);
+    const PosteriorView& view, const PosteriorTraces& traces, const DrawSelection& selection,
+    const attribution::Scorer& scorer, const std::vector<RankingWish>& wishes,
+    absl::FunctionRef<bool()> cancelled);
 
 }  // namespace bif::jobs

@@ -5,7 +5,9 @@ namespace bif::jobs {
 class SharedScans::Task : public DeviceTask {
  public:
   Task(SharedScans& scans, const Key& key, const PosteriorView& view)
-      : scans_(scans), key_(key), scan_(view, scans.models_, scans.draws_, scans.counters_) {}
+      : scans_(scans),
+        key_(key),
+        scan_(view, CacheUse::kInteractive, scans.models_, scans.draws_, scans.counters_) {}
 
   Outcome Step() override {
     bool ended = false;

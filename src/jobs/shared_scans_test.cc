@@ -30,7 +30,7 @@ class SharedScansTest : public QueriesFixture {
     auto view = jobs_->posteriors().Open(posterior_);
     ASSERT_TRUE(view.ok()) << view.status();
     view_ = *std::move(view);
-    draws_ = std::make_unique<DrawReader>(*store_, nullptr, int64_t{1} << 20);
+    draws_ = std::make_unique<DrawReader>(*store_, nullptr, jobs_->counters(), int64_t{1} << 20);
     scans_ = std::make_unique<SharedScans>(jobs_->executor(), jobs_->models(), *draws_,
                                            jobs_->counters());
     loaded_before_ = loaded();
