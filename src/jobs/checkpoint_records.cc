@@ -1,6 +1,7 @@
 #include "src/jobs/checkpoint_records.h"
 
 #include "src/jobs/resource_names.h"
+#include "src/jobs/tenant.h"
 
 namespace bif::jobs {
 
@@ -126,7 +127,7 @@ Program FromRecord(const storage::pb::ProgramRecord& record) {
   Program program;
   engine::ProgramSource source = SourceOf(record, "");
   program.name = ProgramName(record.digest());
-  program.digest = record.digest();
+  program.digest = std::string(WithoutTenant(record.digest()));
   program.display_name = record.display_name();
   program.loss = source.loss;
   program.target_column = std::move(source.target_column);
@@ -158,7 +159,7 @@ storage::pb::CheckpointRecord ToRecord(const CheckpointSpec& spec,
 Checkpoint FromRecord(const storage::pb::CheckpointRecord& record) {
   Checkpoint checkpoint;
   checkpoint.name = CheckpointName(record.digest());
-  checkpoint.digest = record.digest();
+  checkpoint.digest = std::string(WithoutTenant(record.digest()));
   checkpoint.display_name = record.display_name();
   checkpoint.program = ProgramName(record.program());
   checkpoint.parameter_elements = record.parameters();

@@ -60,7 +60,7 @@ absl::StatusOr<Program> Checkpoints::CreateProgram(const ProgramSpec& spec, Name
   // Only now does the blob get its name; from here to the commit nobody may delete it.
   absl::MutexLock lock(&reference_mutex_);
   BIF_ASSIGN_OR_RETURN(const std::string blob, file.upload->Finish());
-  const std::string digest = ToHex(ProgramDigest(spec, blob));
+  const std::string digest = ScopedId(spec.request.tenant, ToHex(ProgramDigest(spec, blob)));
   const Digest body = Sha256Of(absl::StrCat("program ", digest, " ", spec.display_name));
   absl::StatusOr<Program> program = [&]() -> absl::StatusOr<Program> {
     BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(spec.request, body));
@@ -154,7 +154,8 @@ absl::StatusOr<Checkpoint> Checkpoints::Register(const CheckpointSpec& spec,
   absl::MutexLock lock(&reference_mutex_);
   BIF_RETURN_IF_ERROR(
       catalog.Get<storage::pb::ProgramRecord>(storage::ProgramKey(program_digest)).status());
-  const std::string digest = ToHex(CheckpointDigest(program_digest, *weights_digest));
+  const std::string digest =
+      ScopedId(spec.request.tenant, ToHex(CheckpointDigest(program_digest, *weights_digest)));
   const Digest body = Sha256Of(absl::StrCat("checkpoint ", digest, " ", spec.display_name));
   BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(spec.request, body));
   auto known = catalog.Get<storage::pb::CheckpointRecord>(storage::CheckpointKey(digest));

@@ -56,9 +56,11 @@ absl::StatusOr<AppendResult> Datasets::Grow(const RequestId& request, const Dige
       result.appended = std::strtoll(known->c_str(), nullptr, 10);
     } else {
       storage::WriteSet writes;
-      BIF_ASSIGN_OR_RETURN(result.appended, write(record, writes));
+      BIF_ASSIGN_OR_RETURN(const Written written, write(record, writes));
+      result.appended = written.rows;
       if (result.appended > 0) {
-        record.set_rows(record.rows() + result.appended);
+        record.set_rows(record.rows() + written.rows);
+        record.set_bytes(record.bytes() + written.bytes);
         record.clear_digest();
         writes.Put(storage::DatasetKey(id), record);
       }
@@ -127,15 +129,20 @@ absl::StatusOr<AppendResult> Datasets::Append::Commit() {
   dead_ = absl::FailedPreconditionError("this append has been committed already");
   return datasets_->Grow(
       request_, request_.id.empty() ? Digest{} : BodyOf(dataset_id_, rows_, ids_), dataset_id_,
-      [this](const DatasetRecord& record, storage::WriteSet& writes) -> absl::StatusOr<int64_t> {
-        if (rows_.rows == 0) return 0;
+      [this](const DatasetRecord& record, storage::WriteSet& writes) -> absl::StatusOr<Written> {
+        if (rows_.rows == 0) return Written{};
         if (record.rows() + rows_.rows > kMaxRows)
           return absl::ResourceExhaustedError("a dataset holds at most 2^31 rows");
+        BIF_RETURN_IF_ERROR(datasets_->AdmitBytes(dataset_id_, bytes_));
         BIF_RETURN_IF_ERROR(datasets_->store_.HasSpaceFor(bytes_));
         BIF_RETURN_IF_ERROR(datasets_->store_.samples().Write(record.number(), record.rows(), rows_,
                                                               ids_, false, writes));
-        return rows_.rows;
+        return Written{rows_.rows, bytes_};
       });
+}
+
+absl::Status Datasets::AdmitBytes(const std::string& id, int64_t bytes) const {
+  return options_.admit_bytes ? options_.admit_bytes(TenantOf(id), bytes) : absl::OkStatus();
 }
 
 absl::StatusOr<DatasetRecord> Datasets::EnsureHidden(const std::string& id,
@@ -163,11 +170,13 @@ absl::StatusOr<uint32_t> Datasets::AppendHidden(const std::string& id, const Sam
   BIF_ASSIGN_OR_RETURN(DatasetRecord record, RecordById(id));
   int64_t bytes = 0;
   for (const Column& column : rows.columns) bytes += static_cast<int64_t>(column.data.size());
+  BIF_RETURN_IF_ERROR(AdmitBytes(id, bytes));
   BIF_RETURN_IF_ERROR(store_.HasSpaceFor(bytes));
   const auto first = static_cast<uint32_t>(record.rows());
   storage::WriteSet writes;
   BIF_RETURN_IF_ERROR(store_.samples().Write(record.number(), first, rows, ids, true, writes));
   record.set_rows(record.rows() + rows.rows);
+  record.set_bytes(record.bytes() + bytes);
   record.clear_digest();
   writes.Put(storage::DatasetKey(id), record);
   BIF_RETURN_IF_ERROR(store_.catalog().Commit(writes));

@@ -127,7 +127,7 @@ absl::StatusOr<AppendResult> Datasets::ImportFrom(const ImportSpec& spec, const 
   if (spec.id_prefix.size() > 200) return FieldError("id_prefix", "must have at most 200 bytes");
 
   const auto write = [&](const DatasetRecord& record,
-                         storage::WriteSet& writes) -> absl::StatusOr<int64_t> {
+                         storage::WriteSet& writes) -> absl::StatusOr<Written> {
     absl::StatusOr<std::unique_ptr<RowSource>> source = Open(resolve, spec, ColumnsOf(record));
     if (!source.ok()) return SourceError(source.status(), spec);
     if (const absl::Status skipped = storage::SkipRows(**source, spec.skip_rows); !skipped.ok()) {
@@ -137,7 +137,7 @@ absl::StatusOr<AppendResult> Datasets::ImportFrom(const ImportSpec& spec, const 
     int64_t row = std::min(spec.skip_rows, (*source)->rows());
     const int64_t end =
         spec.max_rows == 0 ? (*source)->rows() : std::min((*source)->rows(), row + spec.max_rows);
-    int64_t imported = 0;
+    Written imported;
     while (row < end) {
       absl::StatusOr<SampleBatch> batch = (*source)->Next(std::min(kRowsAtOnce, end - row));
       if (!batch.ok()) return SourceError(batch.status(), spec);
@@ -149,10 +149,12 @@ absl::StatusOr<AppendResult> Datasets::ImportFrom(const ImportSpec& spec, const 
       ids.reserve(batch->rows);
       for (int64_t r = 0; r < batch->rows; ++r)
         ids.push_back(absl::StrCat(spec.id_prefix, spec.first_id + row + r));
+      BIF_RETURN_IF_ERROR(AdmitBytes(record.id(), imported.bytes + BytesOf(*batch)));
       BIF_RETURN_IF_ERROR(store_.HasSpaceFor(BytesOf(*batch)));
-      BIF_RETURN_IF_ERROR(store_.samples().Write(record.number(), record.rows() + imported, *batch,
-                                                 ids, false, writes));
-      imported += batch->rows;
+      BIF_RETURN_IF_ERROR(store_.samples().Write(record.number(), record.rows() + imported.rows,
+                                                 *batch, ids, false, writes));
+      imported.rows += batch->rows;
+      imported.bytes += BytesOf(*batch);
       row += batch->rows;
     }
     return imported;

@@ -87,7 +87,7 @@ absl::StatusOr<Dataset> Datasets::View(const DatasetRecord& record) {
 }
 
 absl::StatusOr<Dataset> Datasets::Create(const DatasetSpec& spec) {
-  BIF_RETURN_IF_ERROR(CheckDatasetId(spec.id));
+  BIF_RETURN_IF_ERROR(CheckDatasetId(std::string(WithoutTenant(spec.id))));
   if (const absl::Status valid = ValidateColumns(spec.columns); !valid.ok())
     return FieldError("columns", std::string(valid.message()));
   const Digest body = BodyOf(spec);

@@ -31,7 +31,7 @@ namespace bif::jobs {
 
 struct DatasetSpec {
   RequestId request;
-  std::string id;  // [a-z][a-z0-9-]{0,62}
+  std::string id;  // [a-z][a-z0-9-]{0,62}, behind its tenant
   std::string display_name;
   std::vector<TensorSpec> columns;
 };
@@ -90,6 +90,8 @@ class Datasets {
   struct Options {
     int64_t max_append_bytes = int64_t{1} << 30;  // one append session holds its rows in memory
     int64_t max_file_bytes = int64_t{64} << 30;   // of one uploaded file
+    // Whether a tenant may store so much more. Empty: they may.
+    std::function<absl::Status(const std::string& tenant, int64_t bytes)> admit_bytes;
   };
   Datasets(storage::Store& store, const AllowedPaths& paths, Clock& clock,
            absl::Mutex& reference_mutex, const Options& options);
@@ -171,9 +173,15 @@ class Datasets {
 
  private:
   // What an append or import goes through: the lock, the record, `write` (which stores rows from
-  // record.rows() on and gives their number), and one commit.
-  using WriteRows = std::function<absl::StatusOr<int64_t>(const storage::pb::DatasetRecord& record,
+  // record.rows() on), and one commit.
+  struct Written {
+    int64_t rows = 0;
+    int64_t bytes = 0;
+  };
+  using WriteRows = std::function<absl::StatusOr<Written>(const storage::pb::DatasetRecord& record,
                                                           storage::WriteSet& writes)>;
+  // Whether the dataset's tenant may store so much more.
+  absl::Status AdmitBytes(const std::string& id, int64_t bytes) const;
   // The file that may be read where the spec says `path`; `field` said so.
   using ResolvePath =
       std::function<absl::StatusOr<std::string>(const std::string& path, const std::string& field)>;

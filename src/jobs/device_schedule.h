@@ -25,14 +25,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "src/jobs/tenant.h"
 
 namespace bif::jobs {
 
 enum class Priority : uint8_t { kInteractive = 0, kTrace = 1, kSampling = 2 };
 inline constexpr size_t kPriorities = 3;
 const char* PriorityName(Priority priority);  // as metrics call it
-
-inline constexpr char kDefaultTenant[] = "default";
 
 // What a task asks for.
 struct DeviceClaim {

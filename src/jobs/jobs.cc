@@ -1,12 +1,31 @@
 #include "src/jobs/jobs.h"
 
 #include "src/base/status.h"
+#include "src/jobs/list_records.h"
 
 namespace bif::jobs {
 namespace {
 
-DeviceExecutor::Options WithClock(DeviceExecutor::Options options, Clock& clock) {
+// Device time is a tenant's, whoever else listens.
+DeviceExecutor::Options WithAccounts(DeviceExecutor::Options options, Clock& clock,
+                                     Admission& admission) {
   options.clock = &clock;
+  options.on_use = [&admission, also = options.on_use](const DeviceUse& use) {
+    admission.AddDeviceTime(use.tenant, use.used);
+    if (also) also(use);
+  };
+  return options;
+}
+
+OperationManager::Options WithAdmission(OperationManager::Options options, Admission& admission) {
+  options.admission = &admission;
+  return options;
+}
+
+Datasets::Options WithAdmission(Datasets::Options options, Admission& admission) {
+  options.admit_bytes = [&admission](const std::string& tenant, int64_t bytes) {
+    return admission.AdmitBytes(tenant, bytes);
+  };
   return options;
 }
 
@@ -15,16 +34,23 @@ DeviceExecutor::Options WithClock(DeviceExecutor::Options options, Clock& clock)
 Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock)
     : store_(store),
       engine_(engine),
+      clock_(clock),
       paths_(options.allowed_roots),
+      tenants_(std::make_unique<Tenants>(store.catalog(), clock)),
+      admission_(std::make_unique<Admission>(
+          *tenants_, store.catalog(), clock,
+          [this](const std::string& tenant) { return StoredBytesOf(tenant); })),
       workers_(std::make_unique<WorkerPool>(options.workers)),
-      operations_(std::make_unique<OperationManager>(store.catalog(), clock, options.operations)),
+      operations_(std::make_unique<OperationManager>(
+          store.catalog(), clock, WithAdmission(options.operations, *admission_))),
       checkpoints_(
           std::make_unique<Checkpoints>(store, engine, paths_, clock, options.checkpoints)),
       datasets_(std::make_unique<Datasets>(store, paths_, clock, checkpoints_->reference_mutex(),
-                                           options.datasets)),
+                                           WithAdmission(options.datasets, *admission_))),
       models_(std::make_unique<ModelCache>(engine, *checkpoints_, store, options.models)),
       traces_(store.catalog(), options.max_open_posteriors),
-      executor_(std::make_unique<DeviceExecutor>(WithClock(options.executor, clock))),
+      executor_(
+          std::make_unique<DeviceExecutor>(WithAccounts(options.executor, clock, *admission_))),
       posteriors_(std::make_unique<Posteriors>(store, engine, *checkpoints_, *datasets_,
                                                *operations_, *executor_, traces_, *models_,
                                                counters_, clock, options.posteriors)),
@@ -37,15 +63,27 @@ Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& opt
             return datasets_->EraseDeleted(dataset, cancel);
           })) {
   datasets_->OnErasable([this](const std::string& id) { housekeeping_->Schedule(id); });
+  tenants_->OnChange(
+      [this](const Tenant& tenant) { executor_->SetWeight(tenant.id, tenant.weight); });
 }
 
 absl::StatusOr<std::unique_ptr<Jobs>> Jobs::Start(storage::Store& store, engine::Engine& engine,
                                                   const JobsOptions& options, Clock& clock) {
   std::unique_ptr<Jobs> jobs(new Jobs(store, engine, options, clock));
+  BIF_RETURN_IF_ERROR(jobs->tenants_->Recover());
+  BIF_RETURN_IF_ERROR(jobs->admission_->Recover());
   BIF_RETURN_IF_ERROR(jobs->operations_->Recover());
   BIF_RETURN_IF_ERROR(jobs->posteriors_->Recover());
   BIF_RETURN_IF_ERROR(jobs->queries_->Recover());
   BIF_RETURN_IF_ERROR(jobs->ScheduleHousekeeping());
+  Jobs* const self = jobs.get();
+  jobs->chores_ = std::make_unique<Chores>(
+      options.chores_period, std::vector<Chores::Chore>{
+                                 [self] { return self->admission_->KeepUsage(); },
+                                 [self, kept = options.operations_kept] {
+                                   return self->operations_->Forget(self->clock_.Now() - kept);
+                                 },
+                             });
   return jobs;
 }
 
@@ -59,12 +97,39 @@ absl::Status Jobs::ScheduleHousekeeping() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<int64_t> Jobs::StoredBytesOf(const std::string& tenant) {
+  storage::Catalog& catalog = store_.catalog();
+  int64_t bytes = 0;
+  BIF_ASSIGN_OR_RETURN(const auto datasets, catalog.Scan<storage::pb::DatasetRecord>(TenantPrefix(
+                                                storage::RecordKind::kDataset, tenant)));
+  for (const auto& [key, dataset] : datasets) {
+    if (IsForeign(key) || dataset.rows() == 0) continue;
+    const double living = static_cast<double>(dataset.rows() - dataset.deleted()) /
+                          static_cast<double>(dataset.rows());
+    bytes += static_cast<int64_t>(living * static_cast<double>(dataset.bytes()));
+  }
+  BIF_ASSIGN_OR_RETURN(const auto posteriors,
+                       catalog.Scan<storage::pb::PosteriorRecord>(
+                           TenantPrefix(storage::RecordKind::kPosterior, tenant)));
+  for (const auto& [key, posterior] : posteriors) {
+    if (!IsForeign(key)) bytes += posterior.disk_bytes();
+  }
+  BIF_ASSIGN_OR_RETURN(const auto checkpoints,
+                       catalog.Scan<storage::pb::CheckpointRecord>(
+                           TenantPrefix(storage::RecordKind::kCheckpoint, tenant)));
+  for (const auto& [key, checkpoint] : checkpoints) {
+    if (!IsForeign(key)) bytes += checkpoint.parameters() * static_cast<int64_t>(sizeof(float));
+  }
+  return bytes;
+}
+
 Jobs::~Jobs() { Drain(); }
 
 void Jobs::Drain() {
   executor_->Drain([this] { models_->Clear(); });
   workers_->Drain();
   housekeeping_->Stop();
+  if (chores_ != nullptr) chores_->Stop();
 }
 
 }  // namespace bif::jobs

@@ -14,8 +14,10 @@
 #include "absl/status/statusor.h"
 #include "src/base/clock.h"
 #include "src/engine/engine.h"
+#include "src/jobs/admission.h"
 #include "src/jobs/allowed_paths.h"
 #include "src/jobs/checkpoints.h"
+#include "src/jobs/chores.h"
 #include "src/jobs/counters.h"
 #include "src/jobs/datasets.h"
 #include "src/jobs/device_executor.h"
@@ -25,6 +27,7 @@
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
+#include "src/jobs/tenants.h"
 #include "src/jobs/worker_pool.h"
 #include "src/storage/store.h"
 
@@ -38,7 +41,9 @@ struct JobsOptions {
   OperationManager::Options operations;
   Checkpoints::Options checkpoints;
   Datasets::Options datasets;
-  size_t max_open_posteriors = 16;  // whose index of traces is kept in memory
+  absl::Duration chores_period = absl::Seconds(10);
+  absl::Duration operations_kept = absl::Hours(30 * 24);  // after their end
+  size_t max_open_posteriors = 16;                        // whose index of traces is kept in memory
   Posteriors::Options posteriors;
   Queries::Options queries;
 };
@@ -56,6 +61,8 @@ class Jobs {
   Posteriors& posteriors() { return *posteriors_; }
   Queries& queries() { return *queries_; }
   OperationManager& operations() { return *operations_; }
+  Tenants& tenants() { return *tenants_; }
+  Admission& admission() { return *admission_; }
   DeviceExecutor& executor() { return *executor_; }
   WorkerPool& workers() { return *workers_; }
   ModelCache& models() { return *models_; }  // on the device thread only
@@ -72,12 +79,17 @@ class Jobs {
   Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& options, Clock& clock);
   // What the last run left undone.
   absl::Status ScheduleHousekeeping();
+  // Of samples, posteriors and weights; what is deleted no longer counts.
+  absl::StatusOr<int64_t> StoredBytesOf(const std::string& tenant);
 
   storage::Store& store_;
   engine::Engine& engine_;
   // In order of dependence: each may use those above it.
+  Clock& clock_;
   Counters counters_;
   AllowedPaths paths_;
+  std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<Admission> admission_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<OperationManager> operations_;
   std::unique_ptr<Checkpoints> checkpoints_;
@@ -88,6 +100,7 @@ class Jobs {
   std::unique_ptr<Posteriors> posteriors_;
   std::unique_ptr<Queries> queries_;
   std::unique_ptr<Housekeeping> housekeeping_;
+  std::unique_ptr<Chores> chores_;
 };
 
 }  // namespace bif::jobs

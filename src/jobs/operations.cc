@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/jobs/list_records.h"
 #include "src/jobs/operation_records.h"
 #include "src/jobs/resource_names.h"
 
@@ -101,15 +102,19 @@ OperationManager::~OperationManager() {
   for (auto& [callback, view] : calls) callback(view);
 }
 
-absl::StatusOr<std::string> OperationManager::NewId() {
-  BIF_ASSIGN_OR_RETURN(const uint64_t number, catalog_.NextNumber("operation"));
-  // Fixed width: the order of keys is the order of creation.
-  return absl::StrCat(absl::Dec(number, absl::kZeroPad10));
+absl::StatusOr<std::string> OperationManager::NewId(const std::string& tenant) {
+  BIF_ASSIGN_OR_RETURN(const uint64_t number, catalog_.NextNumber(ScopedId(tenant, "operation")));
+  // Fixed width: the order of a tenant's keys is the order of creation.
+  return ScopedId(tenant, absl::StrCat(absl::Dec(number, absl::kZeroPad10)));
 }
 
 absl::StatusOr<std::shared_ptr<RunningOperation>> OperationManager::Create(
     const std::string& id, const std::string& kind, const std::string& target_key,
-    const std::string& request, storage::WriteSet writes) {
+    const std::string& request, storage::WriteSet writes, const CostEstimate& estimate) {
+  std::unique_ptr<Admission::Reservation> reservation;
+  if (options_.admission != nullptr) {
+    BIF_ASSIGN_OR_RETURN(reservation, options_.admission->AdmitOperation(TenantOf(id), estimate));
+  }
   storage::pb::OperationRecord record;
   record.set_id(id);
   record.set_kind(kind);
@@ -131,7 +136,9 @@ absl::StatusOr<std::shared_ptr<RunningOperation>> OperationManager::Create(
   writes.Put(storage::OperationKey(id), record);
   BIF_RETURN_IF_ERROR(catalog_.Commit(writes));
   absl::MutexLock lock(&mutex_);
-  return MakeLive(record);
+  std::shared_ptr<RunningOperation> running = MakeLive(record);
+  live_[id].reservation = std::move(reservation);
+  return running;
 }
 
 std::shared_ptr<RunningOperation> OperationManager::MakeLive(
@@ -156,7 +163,10 @@ absl::Status OperationManager::Recover() {
                            storage::KindPrefix(storage::RecordKind::kOperation)));
   absl::MutexLock lock(&mutex_);
   for (const auto& [key, record] : records) {
-    if (!record.done()) unfinished_.push_back(MakeLive(record));
+    if (record.done()) continue;
+    unfinished_.push_back(MakeLive(record));
+    if (options_.admission != nullptr)
+      live_[record.id()].reservation = options_.admission->Resume(TenantOf(record.id()));
   }
   return absl::OkStatus();
 }
@@ -207,20 +217,23 @@ absl::StatusOr<Operation> OperationManager::Get(const std::string& name) {
 }
 
 absl::StatusOr<Page<Operation>> OperationManager::List(const PageRequest& request) {
-  BIF_ASSIGN_OR_RETURN(const PageCursor cursor, OpenPage(request, "operations"));
+  const std::string arguments = ScopedId(request.tenant, "operations");
+  BIF_ASSIGN_OR_RETURN(const PageCursor cursor, OpenPage(request, arguments));
   // One more than a page, to know whether there is a next one.
-  BIF_ASSIGN_OR_RETURN(const auto records, catalog_.Scan<storage::pb::OperationRecord>(
-                                               storage::KindPrefix(storage::RecordKind::kOperation),
-                                               cursor.after, cursor.size + 1));
+  BIF_ASSIGN_OR_RETURN(const auto records,
+                       catalog_.Scan<storage::pb::OperationRecord>(
+                           TenantPrefix(storage::RecordKind::kOperation, request.tenant),
+                           cursor.after, cursor.size + 1));
   Page<Operation> page;
   for (size_t i = 0; i < std::min(records.size(), cursor.size); ++i) {
+    if (IsForeign(records[i].first)) continue;
     absl::StatusOr<Operation> operation = Lookup(records[i].second.id());
     if (absl::IsNotFound(operation.status())) continue;  // deleted meanwhile
     if (!operation.ok()) return operation.status();
     page.items.push_back(*std::move(operation));
   }
   if (records.size() > cursor.size)
-    page.next_page_token = NextPageToken("operations", records[cursor.size - 1].first);
+    page.next_page_token = NextPageToken(arguments, records[cursor.size - 1].first);
   return page;
 }
 
@@ -290,6 +303,18 @@ absl::StatusOr<uint64_t> OperationManager::NotifyOnChange(
   BIF_ASSIGN_OR_RETURN(const Operation operation, Lookup(id));
   callback(operation);
   return 0;
+}
+
+absl::Status OperationManager::Forget(absl::Time ended_before) {
+  BIF_ASSIGN_OR_RETURN(const auto records,
+                       catalog_.Scan<storage::pb::OperationRecord>(
+                           storage::KindPrefix(storage::RecordKind::kOperation)));
+  storage::WriteSet writes;
+  for (const auto& [key, record] : records) {
+    if (record.done() && absl::FromUnixMicros(record.end_time_unix_micros()) < ended_before)
+      writes.Delete(storage::OperationKey(record.id()));
+  }
+  return writes.changes().empty() ? absl::OkStatus() : catalog_.Commit(writes);
 }
 
 bool OperationManager::StopNotifying(uint64_t notification) {

@@ -24,8 +24,10 @@
 #include "absl/time/time.h"
 #include "src/base/cancel.h"
 #include "src/base/clock.h"
+#include "src/jobs/admission.h"
 #include "src/jobs/cost_estimate.h"
 #include "src/jobs/pagination.h"
+#include "src/jobs/tenant.h"
 #include "src/storage/catalog.h"
 
 namespace bif::jobs {
@@ -103,19 +105,20 @@ class OperationManager {
  public:
   struct Options {
     size_t max_running = 256;
+    // Beside the tenant's own limits (src/jobs/admission.h); nullptr: there are none. Outlives it.
+    Admission* admission = nullptr;
   };
   OperationManager(storage::Catalog& catalog, Clock& clock, const Options& options);
   ~OperationManager();
 
   // --- for jobs ---
-  absl::StatusOr<std::string> NewId();
+  absl::StatusOr<std::string> NewId(const std::string& tenant = kDefaultTenant);
   // Starts an operation, in one commit with `writes`. `request` is for the job that owns the kind,
-  // to go on after a restart. RESOURCE_EXHAUSTED if too many are running.
-  absl::StatusOr<std::shared_ptr<RunningOperation>> Create(const std::string& id,
-                                                           const std::string& kind,
-                                                           const std::string& target_key,
-                                                           const std::string& request,
-                                                           storage::WriteSet writes);
+  // to go on after a restart. `estimate` is what it will need at most, reserved until it ends.
+  // RESOURCE_EXHAUSTED if too many are running, or the tenant may not use so much.
+  absl::StatusOr<std::shared_ptr<RunningOperation>> Create(
+      const std::string& id, const std::string& kind, const std::string& target_key,
+      const std::string& request, storage::WriteSet writes, const CostEstimate& estimate = {});
   // Reads the catalog after a start; to be called once, before anything else.
   absl::Status Recover();
   // What Recover found unfinished, oldest first. Each kind is taken once, by the job that owns it.
@@ -130,6 +133,8 @@ class OperationManager {
   absl::Status Cancel(const std::string& name);
   // Forgets a done operation. FAILED_PRECONDITION while it runs.
   absl::Status Delete(const std::string& name);
+  // Forgets all that ended before this time.
+  absl::Status Forget(absl::Time ended_before);
 
   // Blocks until the operation is done or `deadline` (of the system's clock) has passed; gives it
   // as it is then.
@@ -150,6 +155,7 @@ class OperationManager {
     storage::pb::OperationRecord record;
     OperationProgress progress;
     bool finishing = false;
+    std::unique_ptr<Admission::Reservation> reservation;
   };
   struct Watcher {
     std::string id;

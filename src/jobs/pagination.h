@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "src/jobs/tenant.h"
 
 namespace bif::jobs {
 
 struct PageRequest {
-  int32_t page_size = 0;   // 0: the default; too large: lowered; negative: an error
-  std::string page_token;  // empty: the first page
+  int32_t page_size = 0;                // 0: the default; too large: lowered; negative: an error
+  std::string page_token;               // empty: the first page
+  std::string tenant = kDefaultTenant;  // whose resources are listed
 };
 
 template <typename Item>

@@ -121,7 +121,8 @@ absl::StatusOr<CheckedPosterior> CheckPosterior(const PosteriorContext& context,
     return absl::UnavailableError(absl::StrCat(spec.dataset, " is changing just now; try again"));
   }
   BIF_ASSIGN_OR_RETURN(const std::string data_digest, context.datasets.DigestOf(checked.dataset));
-  checked.key = PosteriorKeyOf(checked.checkpoint_digest, data_digest, spec.settings);
+  checked.key = ScopedId(spec.request.tenant,
+                         PosteriorKeyOf(checked.checkpoint_digest, data_digest, spec.settings));
   return checked;
 }
 

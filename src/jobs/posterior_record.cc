@@ -7,13 +7,14 @@
 #include "absl/strings/str_join.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/sampler_settings_record.h"
+#include "src/jobs/tenant.h"
 
 namespace bif::jobs {
 
 Posterior FromRecord(const storage::pb::PosteriorRecord& record) {
   Posterior posterior;
   posterior.name = PosteriorName(record.key());
-  posterior.key = record.key();
+  posterior.key = std::string(WithoutTenant(record.key()));
   posterior.display_name = record.display_name();
   posterior.checkpoint = CheckpointName(record.checkpoint());
   posterior.dataset = DatasetName(record.dataset());

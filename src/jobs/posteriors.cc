@@ -136,8 +136,9 @@ absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operatio
     absl::MutexLock lock(&mutex_);
     active_.erase(key);
   };
-  const absl::Status submitted = executor_.Submit(
-      {Priority::kSampling}, std::make_unique<PosteriorJob>(context_, operation, record, ended));
+  const absl::Status submitted =
+      executor_.Submit({Priority::kSampling, TenantOf(operation->id())},
+                       std::make_unique<PosteriorJob>(context_, operation, record, ended));
   // While the daemon drains, the operation waits in the catalog for the next start.
   if (submitted.ok() || absl::IsUnavailable(submitted)) return absl::OkStatus();
   PosteriorRecord failed = record;
@@ -249,7 +250,7 @@ absl::StatusOr<Operation> Posteriors::Impl::AnswerDone(const RequestId& request,
   if (last.ok() && last->done && last->error.ok())
     return Remembered(request, body, record.operation());
   // The last one failed or was deleted; the draws are there all the same.
-  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId());
+  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId(request.tenant));
   storage::WriteSet writes;
   request_ids_.Remember(request, body, id, context_.clock.Now(), writes);
   BIF_ASSIGN_OR_RETURN(const auto operation, context_.operations.Create(id, kPosteriorOperation,
@@ -301,7 +302,7 @@ absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const Req
           "QUEUE_FULL");
     }
   }
-  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId());
+  BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId(request.tenant));
   record.set_operation(id);
   record.set_draws_target(draws);
   record.set_state(static_cast<uint32_t>(PosteriorState::kQueued));
@@ -311,9 +312,10 @@ absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const Req
   storage::WriteSet writes;
   writes.Put(storage::PosteriorKey(record.key()), record);
   request_ids_.Remember(request, body, id, context_.clock.Now(), writes);
-  BIF_ASSIGN_OR_RETURN(const auto operation,
-                       context_.operations.Create(id, kind, record.key(),
-                                                  sampling.SerializeAsString(), std::move(writes)));
+  BIF_ASSIGN_OR_RETURN(
+      const auto operation,
+      context_.operations.Create(id, kind, record.key(), sampling.SerializeAsString(),
+                                 std::move(writes), estimate));
   OperationProgress progress = operation->progress();
   progress.draws_done = record.draws_committed() * static_cast<uint32_t>(record.chains_size());
   progress.draws_total = draws * static_cast<uint32_t>(record.chains_size());

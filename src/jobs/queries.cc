@@ -50,7 +50,7 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
   CancelToken stop;  // ends the task whichever way this function is left
   const absl::Cleanup stop_task = [&stop] { stop.Cancel(); };
   BIF_ASSIGN_OR_RETURN(EvaluationSpec spec, resolver_.SpecFor(rows, opened.view, observable));
-  BIF_RETURN_IF_ERROR(scans_.Ride({std::move(spec), values, stop}));
+  BIF_RETURN_IF_ERROR(scans_.Ride({std::move(spec), values, stop, rows.tenant}));
   const uint32_t total = opened.view.draws;
   const uint32_t part = std::max<uint32_t>(2, (total + kProgressParts - 1) / kProgressParts);
   uint32_t next = part;
@@ -264,7 +264,7 @@ absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest&
   absl::MutexLock lock(&request_mutex_);
   BIF_ASSIGN_OR_RETURN(const auto known, request_ids_.Find(request.request, body_digest));
   if (known) return parts_.operations.Get(*known);
-  BIF_ASSIGN_OR_RETURN(const std::string id, parts_.operations.NewId());
+  BIF_ASSIGN_OR_RETURN(const std::string id, parts_.operations.NewId(request.request.tenant));
   storage::WriteSet writes;
   request_ids_.Remember(request.request, body_digest, OperationName(id), parts_.clock.Now(),
                         writes);
@@ -292,8 +292,9 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
   std::erase_if(ordinals,
                 [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
   const TraceJobParts job{parts_.store, parts_.posteriors, parts_.models, draws_, parts_.counters};
+  const DeviceClaim claim{Priority::kTrace, TenantOf(operation->id())};
   return parts_.executor.Submit(
-      {Priority::kTrace},
+      claim,
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),
                     record.number(), std::move(ordinals), body.tokens()));
 }

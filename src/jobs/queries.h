@@ -48,6 +48,7 @@ struct SampleSet {
   std::vector<Sample> inline_samples;
   std::string dataset;  // a name
   std::vector<std::string> sample_ids;
+  std::string tenant = kDefaultTenant;  // who asks: inline samples are kept among their own
   bool empty() const { return inline_samples.empty() && dataset.empty() && sample_ids.empty(); }
 };
 

@@ -31,14 +31,15 @@ std::vector<TensorSpec> NeededColumns(const storage::pb::DatasetRecord& training
   return needed;
 }
 
-// One hidden dataset a schema. No user can choose a name with an underscore.
-std::string HiddenId(const std::vector<TensorSpec>& columns) {
+// One hidden dataset a tenant and schema, so that nobody learns from a quick answer what another
+// tenant has asked. No user can choose a name with an underscore.
+std::string HiddenId(const std::string& tenant, const std::vector<TensorSpec>& columns) {
   std::vector<std::string> texts;
   for (const TensorSpec& column : columns) texts.push_back(column.ToString());
   std::sort(texts.begin(), texts.end());
   Sha256 digest;
   for (const std::string& text : texts) digest.UpdateField(text);
-  return absl::StrCat("_inline-", ToHex(digest.Finish()).substr(0, 24));
+  return ScopedId(tenant, absl::StrCat("_inline-", ToHex(digest.Finish()).substr(0, 24)));
 }
 
 // The path of a part of the set; the set may be the whole request.
@@ -69,6 +70,7 @@ absl::StatusOr<QueryRows> QueryRowsResolver::Resolve(const SampleSet& set,
                                                      const std::string& field, int64_t max_rows) {
   QueryRows rows;
   rows.is_inline = !set.inline_samples.empty();
+  rows.tenant = set.tenant;
   rows.field = Path(field, rows.is_inline ? "inline" : "sample_ids");
   if (rows.is_inline && (!set.dataset.empty() || !set.sample_ids.empty())) {
     return FieldError(field, "has inline samples and stored ones; ask for one kind at a time");
@@ -115,7 +117,7 @@ absl::Status QueryRowsResolver::ResolveInline(const std::vector<Sample>& samples
     });
   }
   BIF_ASSIGN_OR_RETURN(rows.inline_batch, BatchOf(needed, rows.columns, rows.field));
-  rows.hidden_id = HiddenId(rows.columns);
+  rows.hidden_id = HiddenId(rows.tenant, rows.columns);
   for (int64_t r = 0; r < rows.inline_batch.rows; ++r) {
     rows.rows.push_back({ToHex(storage::SampleDigest(rows.inline_batch, r)), std::nullopt, {}});
   }

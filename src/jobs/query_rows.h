@@ -35,6 +35,7 @@ struct QueryRow {
 
 struct QueryRows {
   bool is_inline = false;
+  std::string tenant;         // who asks
   std::string field;          // "queries.inline" or "queries.sample_ids", for errors
   uint32_t array = kNoArray;  // kNoArray: nobody has asked for this observable yet
   uint32_t dataset = 0;       // number; 0: the hidden dataset does not exist yet

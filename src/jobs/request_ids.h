@@ -10,13 +10,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "src/base/digest.h"
+#include "src/jobs/tenant.h"
 #include "src/storage/catalog.h"
 
 namespace bif::jobs {
 
 struct RequestId {
-  std::string tenant = "default";
-  std::string id;  // empty: the call is not idempotent. At most 128 bytes
+  std::string tenant = kDefaultTenant;  // who asks
+  std::string id;                       // empty: the call is not idempotent. At most 128 bytes
 };
 
 class RequestIds {

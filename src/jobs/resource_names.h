@@ -1,5 +1,6 @@
 // Names of resources: programs/{digest12}, checkpoints/{digest12}, datasets/{id},
-// datasets/{id}/samples/{id}, posteriors/{key12}, operations/{id}. Pure functions.
+// datasets/{id}/samples/{id}, posteriors/{key12}, operations/{id}; with a tenant in front of the id
+// or the digest where it is not the default one's (src/jobs/tenant.h). Pure functions.
 #pragma once
 
 #include <string>

@@ -34,6 +34,15 @@ RecordKey OperationKey(const std::string& id) { return TextKey(RecordKind::kOper
 RecordKey CounterKey(const std::string& counter) { return TextKey(RecordKind::kCounter, counter); }
 RecordKey HeaderKey() { return KindPrefix(RecordKind::kHeader); }
 
+RecordKey TenantKey(const std::string& id) { return TextKey(RecordKind::kTenant, id); }
+RecordKey TokenKey(const std::string& secret_sha256_hex) {
+  return TextKey(RecordKind::kToken, secret_sha256_hex);
+}
+RecordKey ShareKey(const std::string& grantee, const std::string& name) {
+  return TextKey(RecordKind::kShare, grantee + " " + name);  // no tenant's id holds a space
+}
+RecordKey UsageKey(const std::string& tenant) { return TextKey(RecordKind::kUsage, tenant); }
+
 RecordKey RequestIdKey(const std::string& tenant, const std::string& request_id) {
   // The length keeps ("a", "bc") and ("ab", "c") apart.
   RecordKey key = NumberKey(RecordKind::kRequestId, static_cast<uint32_t>(tenant.size()));

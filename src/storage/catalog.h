@@ -41,6 +41,10 @@ enum class RecordKind : uint8_t {
   kErasedRows = 15,    // likewise: the deleted rows whose bytes are gone
   kTokenExtent = 16,
   kObservable = 17,
+  kTenant = 18,
+  kToken = 19,
+  kShare = 20,
+  kUsage = 21,  // one a tenant
 };
 
 // A catalog key: the kind, then text or fixed-width big-endian numbers. Build one with the
@@ -67,6 +71,10 @@ RecordKey DeletedRowsKey(uint32_t dataset_number, uint32_t chunk);
 RecordKey ErasedRowsKey(uint32_t dataset_number, uint32_t chunk);
 RecordKey CounterKey(const std::string& counter);
 RecordKey HeaderKey();  // the one StoreHeader
+RecordKey TenantKey(const std::string& id);
+RecordKey TokenKey(const std::string& secret_sha256_hex);
+RecordKey ShareKey(const std::string& grantee, const std::string& name);
+RecordKey UsageKey(const std::string& tenant);
 // The common beginning of all keys of a kind (and, where numbers are given, of those records).
 RecordKey KindPrefix(RecordKind kind);
 RecordKey DrawPrefix(uint64_t posterior_number);
