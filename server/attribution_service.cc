@@ -15,26 +15,30 @@ class AttributionService final : public v1::Attribution::CallbackService {
   explicit AttributionService(CallRuntime& runtime)
       : runtime_(runtime), queries_(runtime.jobs.queries()) {}
 
-  grpc::ServerUnaryReactor* TraceSamples(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* TraceSamples(grpc::CallbackServerContext* context,
                                          const v1::TraceSamplesRequest* request,
                                          google::longrunning::Operation* response) override {
-    return StartUnary(runtime_, "bif.v1.Attribution/TraceSamples", [=, this]() -> absl::Status {
-      BIF_ASSIGN_OR_RETURN(const jobs::TraceSamplesRequest wanted, FromProto(*request));
-      BIF_ASSIGN_OR_RETURN(const jobs::Operation operation, queries_.TraceSamples(wanted));
-      observe::LogInfo("operation",
-                       {{"operation", operation.name}, {"posterior", operation.target}});
-      *response = OperationToProto(operation, runtime_.jobs.posteriors());
-      return absl::OkStatus();
-    });
+    return StartUnary(
+        runtime_, context, "bif.v1.Attribution/TraceSamples", request, response,
+        [=, this](const Caller& caller) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::TraceSamplesRequest wanted, FromProto(*request));
+          wanted.request.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::Operation operation, queries_.TraceSamples(wanted));
+          observe::LogInfo("operation",
+                           {{"operation", operation.name}, {"posterior", operation.target}});
+          *response = OperationToProto(operation, runtime_.jobs.posteriors());
+          return absl::OkStatus();
+        });
   }
 
   grpc::ServerWriteReactor<v1::AttributeResponse>* Attribute(
-      grpc::CallbackServerContext*, const v1::AttributeRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::AttributeRequest* request) override {
     using Response = v1::AttributeResponse;
     return ServerStreamCall<Response>::Start(
-        runtime_, "bif.v1.Attribution/Attribute",
-        [=, this](StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::AttributeRequest question, FromProto(*request));
+        runtime_, context, "bif.v1.Attribution/Attribute", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::AttributeRequest question, FromProto(*request));
+          question.queries.tenant = caller.tenant;
           return queries_.Attribute(question, writer.cancel(),
                                     [&](const jobs::AttributeUpdate& update) {
                                       Response message;
@@ -47,12 +51,13 @@ class AttributionService final : public v1::Attribution::CallbackService {
   }
 
   grpc::ServerWriteReactor<v1::ScoreMatrixResponse>* ScoreMatrix(
-      grpc::CallbackServerContext*, const v1::ScoreMatrixRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::ScoreMatrixRequest* request) override {
     using Response = v1::ScoreMatrixResponse;
     return ServerStreamCall<Response>::Start(
-        runtime_, "bif.v1.Attribution/ScoreMatrix",
-        [=, this](StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::ScoreMatrixRequest question, FromProto(*request));
+        runtime_, context, "bif.v1.Attribution/ScoreMatrix", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::ScoreMatrixRequest question, FromProto(*request));
+          question.queries.tenant = caller.tenant;
           bool first = true;
           return queries_.ScoreMatrix(question, writer.cancel(),
                                       [&](const jobs::ScoreBlock& block) {
@@ -65,12 +70,13 @@ class AttributionService final : public v1::Attribution::CallbackService {
   }
 
   grpc::ServerWriteReactor<v1::SelfInfluenceResponse>* SelfInfluence(
-      grpc::CallbackServerContext*, const v1::SelfInfluenceRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::SelfInfluenceRequest* request) override {
     using Response = v1::SelfInfluenceResponse;
     return ServerStreamCall<Response>::Start(
-        runtime_, "bif.v1.Attribution/SelfInfluence",
-        [=, this](StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::SelfInfluenceRequest question, FromProto(*request));
+        runtime_, context, "bif.v1.Attribution/SelfInfluence", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::SelfInfluenceRequest question, FromProto(*request));
+          question.candidates.tenant = caller.tenant;
           bool first = true;
           return queries_.SelfInfluence(question, writer.cancel(),
                                         [&](const jobs::SelfInfluenceBlock& block) {
@@ -83,12 +89,14 @@ class AttributionService final : public v1::Attribution::CallbackService {
   }
 
   grpc::ServerWriteReactor<v1::TokenInfluenceResponse>* TokenInfluence(
-      grpc::CallbackServerContext*, const v1::TokenInfluenceRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::TokenInfluenceRequest* request) override {
     using Response = v1::TokenInfluenceResponse;
     return ServerStreamCall<Response>::Start(
-        runtime_, "bif.v1.Attribution/TokenInfluence",
-        [=, this](StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::TokenInfluenceRequest question, FromProto(*request));
+        runtime_, context, "bif.v1.Attribution/TokenInfluence", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::TokenInfluenceRequest question, FromProto(*request));
+          question.training.tenant = caller.tenant;
+          question.query.tenant = caller.tenant;
           bool first = true;
           return queries_.TokenInfluence(question, writer.cancel(),
                                          [&](const jobs::TokenInfluenceBlock& block) {
@@ -101,12 +109,13 @@ class AttributionService final : public v1::Attribution::CallbackService {
   }
 
   grpc::ServerWriteReactor<v1::ExportTracesResponse>* ExportTraces(
-      grpc::CallbackServerContext*, const v1::ExportTracesRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::ExportTracesRequest* request) override {
     using Response = v1::ExportTracesResponse;
     return ServerStreamCall<Response>::Start(
-        runtime_, "bif.v1.Attribution/ExportTraces",
-        [=, this](StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::ExportTracesRequest question, FromProto(*request));
+        runtime_, context, "bif.v1.Attribution/ExportTraces", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(jobs::ExportTracesRequest question, FromProto(*request));
+          question.samples.tenant = caller.tenant;
           return queries_.ExportTraces(question, writer.cancel(),
                                        [&](const jobs::TraceExportBlock& block) {
                                          Response message;

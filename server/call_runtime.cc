@@ -8,8 +8,10 @@
 
 namespace bif::server {
 
-absl::Status RunGuarded(const std::string& method, absl::FunctionRef<absl::Status()> work) {
-  observe::ScopedLogFields fields{{"method", method}, {"tenant", kDefaultTenant}};
+absl::Status RunGuarded(const std::string& method, const Caller& caller,
+                        absl::FunctionRef<absl::Status()> work) {
+  observe::ScopedLogFields fields{
+      {"method", method}, {"tenant", caller.tenant}, {"trace", caller.trace_id}};
   try {
     return work();
   } catch (const std::bad_alloc&) {

@@ -11,6 +11,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "server/call_registry.h"
+#include "server/caller.h"
+#include "server/gatekeeper.h"
 #include "src/jobs/jobs.h"
 #include "src/jobs/worker_pool.h"
 #include "src/observe/metrics.h"
@@ -20,16 +22,15 @@ namespace bif::server {
 struct CallRuntime {
   jobs::Jobs& jobs;
   CallRegistry& registry;
+  Gatekeeper& gate;
   jobs::WorkerPool& calls;
   jobs::WorkerPool& streams;
   observe::Metrics& metrics;
 };
 
-// Until tenants are told apart, every call is this one's.
-inline constexpr char kDefaultTenant[] = "default";
-
 // Runs a handler's work with the log fields of its call; what a library throws becomes a status, so
 // that no request ends the daemon.
-absl::Status RunGuarded(const std::string& method, absl::FunctionRef<absl::Status()> work);
+absl::Status RunGuarded(const std::string& method, const Caller& caller,
+                        absl::FunctionRef<absl::Status()> work);
 
 }  // namespace bif::server

@@ -12,8 +12,9 @@ namespace {
 
 class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
  public:
-  ProgramReceiver(jobs::Checkpoints& checkpoints, v1::Program* response)
+  ProgramReceiver(jobs::Checkpoints& checkpoints, const Caller& caller, v1::Program* response)
       : checkpoints_(checkpoints),
+        tenant_(caller.tenant),
         upload_([&] { return checkpoints_.NewUpload(); }),
         response_(response) {}
 
@@ -23,6 +24,7 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
     path_ = message.spec().path();
     BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec()));
+    spec_.request.tenant = tenant_;
     return absl::OkStatus();
   }
 
@@ -37,6 +39,7 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
 
  private:
   jobs::Checkpoints& checkpoints_;
+  const std::string tenant_;
   UploadState upload_;
   jobs::ProgramSpec spec_;
   std::string path_;
@@ -45,8 +48,9 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
 
 class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequest> {
  public:
-  CheckpointReceiver(jobs::Checkpoints& checkpoints, v1::Checkpoint* response)
+  CheckpointReceiver(jobs::Checkpoints& checkpoints, const Caller& caller, v1::Checkpoint* response)
       : checkpoints_(checkpoints),
+        tenant_(caller.tenant),
         upload_([&] { return checkpoints_.NewUpload(); }),
         response_(response) {}
 
@@ -56,6 +60,7 @@ class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequ
     if (!message.has_spec()) return upload_.CountEmpty();
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
     spec_ = FromProto(message.spec());
+    spec_.request.tenant = tenant_;
     path_ = message.spec().path();
     from_chunks_ = message.spec().from_chunks();
     if (from_chunks_ && !path_.empty())
@@ -75,6 +80,7 @@ class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequ
 
  private:
   jobs::Checkpoints& checkpoints_;
+  const std::string tenant_;
   UploadState upload_;
   jobs::CheckpointSpec spec_;
   std::string path_;
@@ -90,70 +96,84 @@ class CheckpointsService final : public v1::Checkpoints::CallbackService {
   grpc::ServerReadReactor<v1::CreateProgramRequest>* CreateProgram(
       grpc::CallbackServerContext* context, v1::Program* response) override {
     return ClientStreamCall<v1::CreateProgramRequest>::Start(
-        runtime_, context, "bif.v1.Checkpoints/CreateProgram",
-        std::make_unique<ProgramReceiver>(checkpoints_, response));
+        runtime_, context, "bif.v1.Checkpoints/CreateProgram", response,
+        [=, this](const Caller& caller) {
+          return std::make_unique<ProgramReceiver>(checkpoints_, caller, response);
+        });
   }
 
   grpc::ServerReadReactor<v1::CreateCheckpointRequest>* CreateCheckpoint(
       grpc::CallbackServerContext* context, v1::Checkpoint* response) override {
     return ClientStreamCall<v1::CreateCheckpointRequest>::Start(
-        runtime_, context, "bif.v1.Checkpoints/CreateCheckpoint",
-        std::make_unique<CheckpointReceiver>(checkpoints_, response));
+        runtime_, context, "bif.v1.Checkpoints/CreateCheckpoint", response,
+        [=, this](const Caller& caller) {
+          return std::make_unique<CheckpointReceiver>(checkpoints_, caller, response);
+        });
   }
 
-  grpc::ServerUnaryReactor* GetProgram(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* GetProgram(grpc::CallbackServerContext* context,
                                        const v1::GetProgramRequest* request,
                                        v1::Program* response) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/GetProgram", [=, this] {
-      return Fill(checkpoints_.GetProgram(request->name()), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Checkpoints/GetProgram", request, response,
+                      [=, this](const Caller&) {
+                        return Fill(checkpoints_.GetProgram(request->name()), response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* ListPrograms(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ListPrograms(grpc::CallbackServerContext* context,
                                          const v1::ListProgramsRequest* request,
                                          v1::ListProgramsResponse* response) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/ListPrograms", [=, this] {
-      return Fill(checkpoints_.ListPrograms(PageOf(*request)), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Checkpoints/ListPrograms", request, response,
+                      [=, this](const Caller& caller) {
+                        return Fill(checkpoints_.ListPrograms(PageOf(*request, caller.tenant)),
+                                    response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* DeleteProgram(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* DeleteProgram(grpc::CallbackServerContext* context,
                                           const v1::DeleteProgramRequest* request,
-                                          google::protobuf::Empty*) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/DeleteProgram",
-                      [=, this] { return checkpoints_.DeleteProgram(request->name()); });
+                                          google::protobuf::Empty* response) override {
+    return StartUnary(
+        runtime_, context, "bif.v1.Checkpoints/DeleteProgram", request, response,
+        [=, this](const Caller&) { return checkpoints_.DeleteProgram(request->name()); });
   }
 
-  grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext* context,
                                           const v1::GetCheckpointRequest* request,
                                           v1::Checkpoint* response) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/GetCheckpoint", [=, this] {
-      return Fill(checkpoints_.GetCheckpoint(request->name()), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Checkpoints/GetCheckpoint", request, response,
+                      [=, this](const Caller&) {
+                        return Fill(checkpoints_.GetCheckpoint(request->name()), response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
                                             const v1::ListCheckpointsRequest* request,
                                             v1::ListCheckpointsResponse* response) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/ListCheckpoints", [=, this] {
-      return Fill(checkpoints_.ListCheckpoints(PageOf(*request)), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Checkpoints/ListCheckpoints", request, response,
+                      [=, this](const Caller& caller) {
+                        return Fill(checkpoints_.ListCheckpoints(PageOf(*request, caller.tenant)),
+                                    response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* DeleteCheckpoint(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* DeleteCheckpoint(grpc::CallbackServerContext* context,
                                              const v1::DeleteCheckpointRequest* request,
-                                             google::protobuf::Empty*) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/DeleteCheckpoint",
-                      [=, this] { return checkpoints_.DeleteCheckpoint(request->name()); });
+                                             google::protobuf::Empty* response) override {
+    return StartUnary(
+        runtime_, context, "bif.v1.Checkpoints/DeleteCheckpoint", request, response,
+        [=, this](const Caller&) { return checkpoints_.DeleteCheckpoint(request->name()); });
   }
 
-  grpc::ServerUnaryReactor* ListParameters(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ListParameters(grpc::CallbackServerContext* context,
                                            const v1::ListParametersRequest* request,
                                            v1::ListParametersResponse* response) override {
-    return StartUnary(runtime_, "bif.v1.Checkpoints/ListParameters", [=, this] {
-      return Fill(checkpoints_.ListParameters(request->checkpoint(), FromProto(request->filter())),
-                  response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Checkpoints/ListParameters", request, response,
+                      [=, this](const Caller&) {
+                        return Fill(checkpoints_.ListParameters(request->checkpoint(),
+                                                                FromProto(request->filter())),
+                                    response, ToProto);
+                      });
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "absl/synchronization/notification.h"
 #include "server/call_runtime.h"
 #include "server/errors.h"
+#include "server/tenant_names.h"
+#include "src/base/status.h"
 
 namespace bif::server {
 
@@ -32,11 +35,22 @@ class MessageReceiver {
 template <typename Request>
 class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
  public:
-  static grpc::ServerReadReactor<Request>* Start(
-      CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
-      std::unique_ptr<MessageReceiver<Request>> receiver) {
-    auto* call = new ClientStreamCall(runtime, context, std::move(method), std::move(receiver));
-    if (absl::Status admitted = runtime.registry.Admit(); admitted.ok()) {
+  using MakeReceiver = std::function<std::unique_ptr<MessageReceiver<Request>>(const Caller&)>;
+
+  // As StartUnary: the caller is let in, and names are theirs outside and the jobs' own inside.
+  static grpc::ServerReadReactor<Request>* Start(CallRuntime& runtime,
+                                                 grpc::CallbackServerContext* context,
+                                                 std::string method,
+                                                 google::protobuf::Message* response,
+                                                 const MakeReceiver& make_receiver) {
+    auto* call = new ClientStreamCall(runtime, context, std::move(method), response);
+    const absl::Status admitted = [&]() -> absl::Status {
+      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
+      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, call->call_.method()));
+      return absl::OkStatus();
+    }();
+    if (admitted.ok()) {
+      call->receiver_ = make_receiver(call->caller_);
       call->StartRead(&call->message_);
     } else {
       call->End(admitted);
@@ -61,16 +75,18 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
   static constexpr absl::Duration kCancelArrivesWithin = absl::Milliseconds(20);
 
   ClientStreamCall(CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
-                   std::unique_ptr<MessageReceiver<Request>> receiver)
+                   google::protobuf::Message* response)
       : runtime_(runtime),
         context_(context),
         call_(runtime.registry, std::move(method)),
-        receiver_(std::move(receiver)) {}
+        response_(response) {}
 
   void Work() {
     if (call_.cancel().cancelled()) return End(absl::CancelledError("the call was cancelled"));
-    const absl::Status status =
-        RunGuarded(call_.method(), [this] { return receiver_->OnMessage(message_); });
+    const absl::Status status = RunGuarded(call_.method(), caller_, [this]() -> absl::Status {
+      BIF_RETURN_IF_ERROR(runtime_.gate.Qualify(caller_, call_.method(), message_));
+      return receiver_->OnMessage(message_);
+    });
     if (!status.ok()) return End(status);
     message_.Clear();
     this->StartRead(&message_);
@@ -81,7 +97,10 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
         call_.cancel().cancelled() || context_->IsCancelled()) {
       return End(absl::CancelledError("the call was cancelled before its end"));
     }
-    End(RunGuarded(call_.method(), [this] { return receiver_->OnEnd(); }));
+    const absl::Status status =
+        RunGuarded(call_.method(), caller_, [this] { return receiver_->OnEnd(); });
+    if (status.ok()) UnqualifyNames(caller_.tenant, *response_);
+    End(status);
   }
 
   // The last thing that touches the object: gRPC may call OnDone before Finish has returned.
@@ -89,12 +108,14 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
     ended_ = true;
     receiver_.reset();
     call_.RecordEnd(status);
-    this->Finish(ToGrpcStatus(status, call_.method()));
+    this->Finish(ToGrpcStatus(status, call_.method(), caller_.tenant));
   }
 
   CallRuntime& runtime_;
   grpc::CallbackServerContext* const context_;
   LiveCall call_;
+  Caller caller_;
+  google::protobuf::Message* const response_;
   std::unique_ptr<MessageReceiver<Request>> receiver_;
   Request message_;
   absl::Notification client_left_;

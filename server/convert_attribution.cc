@@ -169,7 +169,7 @@ absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesReques
 
 absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const v1::TraceSamplesRequest& proto) {
   BIF_ASSIGN_OR_RETURN(const bool tokens, WantsTokens(proto.granularity(), "granularity"));
-  return jobs::TraceSamplesRequest{.request = {.tenant = kDefaultTenant, .id = proto.request_id()},
+  return jobs::TraceSamplesRequest{.request = {.id = proto.request_id()},
                                    .posterior = proto.posterior(),
                                    .dataset = proto.dataset(),
                                    .sample_ids = Strings(proto.sample_ids()),

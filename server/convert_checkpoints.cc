@@ -20,7 +20,7 @@ absl::StatusOr<engine::SequenceSpec> FromProto(const v1::SequenceSpec& proto) {
 
 absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
   jobs::ProgramSpec spec;
-  spec.request = {.tenant = kDefaultTenant, .id = proto.request_id()};
+  spec.request = {.id = proto.request_id()};
   spec.display_name = proto.display_name();
   if (proto.loss() == v1::LOSS_KIND_UNSPECIFIED) {
     return FieldError("spec.loss",
@@ -40,7 +40,7 @@ absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
 }
 
 jobs::CheckpointSpec FromProto(const v1::CheckpointSpec& proto) {
-  return {.request = {.tenant = kDefaultTenant, .id = proto.request_id()},
+  return {.request = {.id = proto.request_id()},
           .display_name = proto.display_name(),
           .program = proto.program()};
 }

@@ -39,8 +39,8 @@ std::vector<std::string> Strings(const google::protobuf::RepeatedPtrField<std::s
 
 // The page that a List request asks for.
 template <typename Request>
-jobs::PageRequest PageOf(const Request& request) {
-  return {.page_size = request.page_size(), .page_token = request.page_token()};
+jobs::PageRequest PageOf(const Request& request, const std::string& tenant) {
+  return {request.page_size(), request.page_token(), tenant};
 }
 
 // Whether the losses of tokens are wanted beside those of samples.

@@ -7,7 +7,7 @@ namespace bif::server {
 
 absl::StatusOr<jobs::DatasetSpec> FromProto(const v1::CreateDatasetRequest& proto) {
   jobs::DatasetSpec spec;
-  spec.request = {.tenant = kDefaultTenant, .id = proto.request_id()};
+  spec.request = {.id = proto.request_id()};
   spec.id = proto.dataset_id();
   spec.display_name = proto.display_name();
   BIF_ASSIGN_OR_RETURN(spec.columns, FromProto(proto.columns(), "columns"));
@@ -16,7 +16,7 @@ absl::StatusOr<jobs::DatasetSpec> FromProto(const v1::CreateDatasetRequest& prot
 
 absl::StatusOr<jobs::ImportSpec> FromProto(const v1::ImportSamplesRequest& proto) {
   jobs::ImportSpec spec;
-  spec.request = {.tenant = kDefaultTenant, .id = proto.request_id()};
+  spec.request = {.id = proto.request_id()};
   spec.dataset = proto.dataset();
   switch (proto.source_case()) {
     case v1::ImportSamplesRequest::kIdx: {

@@ -20,7 +20,7 @@ void QuantilesToProto(const jobs::PosteriorDiagnostics::Quantiles& quantiles,
 
 absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& proto) {
   jobs::PosteriorSpec spec;
-  spec.request = {.tenant = kDefaultTenant, .id = proto.request_id()};
+  spec.request = {.id = proto.request_id()};
   spec.display_name = proto.display_name();
   spec.checkpoint = proto.checkpoint();
   spec.dataset = proto.dataset();

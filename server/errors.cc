@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/tenant_names.h"
+#include "src/base/retry_after.h"
 #include "src/base/status.h"
 #include "src/observe/log.h"
 
@@ -50,7 +52,9 @@ std::string NewIncidentId() {
 
 absl::Duration RetryDelay(const absl::Status& status) {
   const std::string reason = Reason(status).value_or("");
+  const std::optional<absl::Duration> observed = RetryAfter(status);
   if (reason.ends_with("_TOO_LARGE") || reason == "DEVICE_MEMORY") return absl::ZeroDuration();
+  if (observed) return *observed;
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return absl::Seconds(1);
@@ -112,6 +116,16 @@ grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& method)
   const google::rpc::Status rpc = ToRpcStatus(status, method);
   return grpc::Status(static_cast<grpc::StatusCode>(rpc.code()), rpc.message(),
                       rpc.SerializeAsString());
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& method,
+                          const std::string& tenant) {
+  if (status.ok()) return grpc::Status::OK;
+  absl::Status told(status.code(), UnqualifyText(tenant, std::string(status.message())));
+  status.ForEachPayload([&told](absl::string_view type, const absl::Cord& payload) {
+    told.SetPayload(type, payload);
+  });
+  return ToGrpcStatus(told, method);
 }
 
 }  // namespace bif::server

@@ -35,5 +35,8 @@ std::string DefaultReason(absl::StatusCode code);
 // metadata.
 google::rpc::Status ToRpcStatus(const absl::Status& status, const std::string& method);
 grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& method);
+// With the names in its texts as `tenant` uses them.
+grpc::Status ToGrpcStatus(const absl::Status& status, const std::string& method,
+                          const std::string& tenant);
 
 }  // namespace bif::server

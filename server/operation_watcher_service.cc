@@ -6,9 +6,13 @@
 #include "server/errors.h"
 #include "server/operation_await.h"
 #include "server/services.h"
+#include "server/tenant_names.h"
+#include "src/base/status.h"
 
 namespace bif::server {
 namespace {
+
+constexpr char kMethod[] = "bif.v1.OperationWatcher/WatchOperation";
 
 // WatchOperation. A circle of steps, one at a time: wait for a change, convert it, write it, wait
 // for the next. So changes that come while a message is being written are told by the next message
@@ -16,18 +20,24 @@ namespace {
 class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationResponse> {
  public:
   static grpc::ServerWriteReactor<v1::WatchOperationResponse>* Start(
-      CallRuntime& runtime, const v1::WatchOperationRequest* request) {
-    std::shared_ptr<WatchCall> call(
-        new WatchCall(runtime, request->name(), request->after_sequence()));
+      CallRuntime& runtime, grpc::CallbackServerContext* context,
+      const v1::WatchOperationRequest* request) {
+    std::shared_ptr<WatchCall> call(new WatchCall(runtime, request->after_sequence()));
     call->self_ = call;
-    call->call_.emplace(
-        runtime.registry, "bif.v1.OperationWatcher/WatchOperation", [weak = std::weak_ptr(call)] {
-          if (const std::shared_ptr<WatchCall> live = weak.lock()) {
-            live->Stop(
-                absl::UnavailableError("the server is stopping; watch again when it is back"));
-          }
-        });
-    if (absl::Status admitted = runtime.registry.Admit(); admitted.ok()) {
+    call->call_.emplace(runtime.registry, kMethod, [weak = std::weak_ptr(call)] {
+      if (const std::shared_ptr<WatchCall> live = weak.lock()) {
+        live->Stop(absl::UnavailableError("the server is stopping; watch again when it is back"));
+      }
+    });
+    const absl::Status admitted = [&]() -> absl::Status {
+      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
+      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, kMethod));
+      v1::WatchOperationRequest qualified = *request;
+      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, kMethod, qualified));
+      call->name_ = qualified.name();
+      return absl::OkStatus();
+    }();
+    if (admitted.ok()) {
       call->SubmitOrEnd(&WatchCall::AwaitChange);
     } else {
       call->End(admitted);
@@ -44,8 +54,8 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationRespon
   void OnDone() override { self_.reset(); }
 
  private:
-  WatchCall(CallRuntime& runtime, std::string name, uint64_t after_sequence)
-      : runtime_(runtime), name_(std::move(name)), sequence_(after_sequence) {}
+  WatchCall(CallRuntime& runtime, uint64_t after_sequence)
+      : runtime_(runtime), sequence_(after_sequence) {}
 
   void SubmitOrEnd(void (WatchCall::*step)()) {
     const absl::Status queued = runtime_.calls.Submit([self = self_, step] { (*self.*step)(); });
@@ -69,12 +79,13 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationRespon
   }
 
   void SendChange() {
-    const absl::Status converted = RunGuarded(call_->method(), [this]() -> absl::Status {
+    const absl::Status converted = RunGuarded(call_->method(), caller_, [this]() -> absl::Status {
       if (!change_.ok()) return change_.status();
       sequence_ = change_->sequence;
       done_ = change_->done;
       message_.set_sequence(sequence_);
       *message_.mutable_operation() = OperationToProto(*change_, runtime_.jobs.posteriors());
+      UnqualifyNames(caller_.tenant, message_);
       return absl::OkStatus();
     });
     if (!converted.ok()) return End(converted);
@@ -93,7 +104,7 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationRespon
 
   void End(const absl::Status& status) {
     call_->RecordEnd(status);
-    Finish(ToGrpcStatus(status, call_->method()));
+    Finish(ToGrpcStatus(status, call_->method(), caller_.tenant));
   }
 
   CallRuntime& runtime_;
@@ -101,7 +112,8 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationRespon
   std::shared_ptr<OperationAwait> await_ ABSL_GUARDED_BY(mutex_);
   absl::Status stop_ ABSL_GUARDED_BY(mutex_);
   std::optional<LiveCall> call_;
-  const std::string name_;
+  Caller caller_;
+  std::string name_;
   // The circle's own:
   uint64_t sequence_;
   absl::StatusOr<jobs::Operation> change_;
@@ -115,8 +127,8 @@ class OperationWatcherService final : public v1::OperationWatcher::CallbackServi
   explicit OperationWatcherService(CallRuntime& runtime) : runtime_(runtime) {}
 
   grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchOperation(
-      grpc::CallbackServerContext*, const v1::WatchOperationRequest* request) override {
-    return WatchCall::Start(runtime_, request);
+      grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) override {
+    return WatchCall::Start(runtime_, context, request);
   }
 
  private:

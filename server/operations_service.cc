@@ -12,6 +12,7 @@
 #include "server/errors.h"
 #include "server/operation_await.h"
 #include "server/services.h"
+#include "server/tenant_names.h"
 #include "server/unary_call.h"
 
 namespace bif::server {
@@ -20,6 +21,7 @@ namespace {
 namespace lro = ::google::longrunning;
 
 // A client that wants to wait longer asks again.
+constexpr char kMethod[] = "google.longrunning.Operations/WaitOperation";
 constexpr absl::Duration kLongestWait = absl::Minutes(5);
 
 // WaitOperation: answers when the operation is done or the time is over, and holds no thread until
@@ -27,20 +29,24 @@ constexpr absl::Duration kLongestWait = absl::Minutes(5);
 class WaitCall final : public grpc::ServerUnaryReactor,
                        public std::enable_shared_from_this<WaitCall> {
  public:
-  static grpc::ServerUnaryReactor* Start(CallRuntime& runtime,
+  static grpc::ServerUnaryReactor* Start(CallRuntime& runtime, grpc::CallbackServerContext* context,
                                          const lro::WaitOperationRequest* request,
                                          lro::Operation* response) {
-    std::shared_ptr<WaitCall> call(new WaitCall(runtime, request->name(), response));
+    std::shared_ptr<WaitCall> call(new WaitCall(runtime, response));
     call->self_ = call;
-    call->call_.emplace(
-        runtime.registry, "google.longrunning.Operations/WaitOperation", [await = call->await_] {
-          await->GiveUp(
-              absl::UnavailableError("the server is stopping; ask again when it is back"));
-        });
+    call->call_.emplace(runtime.registry, kMethod, [await = call->await_] {
+      await->GiveUp(absl::UnavailableError("the server is stopping; ask again when it is back"));
+    });
     absl::Duration timeout = kLongestWait;
     if (request->has_timeout()) timeout = std::min(timeout, FromProto(request->timeout()));
-    absl::Status started = runtime.registry.Admit();
-    if (started.ok()) started = runtime.calls.Submit([call, timeout] { call->Wait(timeout); });
+    const absl::Status started = [&]() -> absl::Status {
+      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
+      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, kMethod));
+      lro::WaitOperationRequest qualified = *request;
+      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, kMethod, qualified));
+      call->name_ = qualified.name();
+      return runtime.calls.Submit([call, timeout] { call->Wait(timeout); });
+    }();
     if (!started.ok()) call->await_->GiveUp(started);
     return call.get();
   }
@@ -50,12 +56,11 @@ class WaitCall final : public grpc::ServerUnaryReactor,
 
  private:
   // The call ends only after `await_` has: so it may hold the bare pointer.
-  WaitCall(CallRuntime& runtime, std::string name, lro::Operation* response)
+  WaitCall(CallRuntime& runtime, lro::Operation* response)
       : runtime_(runtime),
         await_(OperationAwait::Make(
             runtime.jobs.operations(),
             [this](const absl::StatusOr<jobs::Operation>& result) { Over(result); })),
-        name_(std::move(name)),
         response_(response) {}
 
   void Wait(absl::Duration timeout) {
@@ -84,10 +89,11 @@ class WaitCall final : public grpc::ServerUnaryReactor,
   }
 
   void Answer(absl::StatusOr<jobs::Operation> result) {
-    End(RunGuarded(call_->method(), [&]() -> absl::Status {
+    End(RunGuarded(call_->method(), caller_, [&]() -> absl::Status {
       if (!result.ok() && timed_out_) result = runtime_.jobs.operations().Get(name_);
       if (!result.ok()) return result.status();
       *response_ = OperationToProto(*result, runtime_.jobs.posteriors());
+      UnqualifyNames(caller_.tenant, *response_);
       return absl::OkStatus();
     }));
   }
@@ -99,12 +105,13 @@ class WaitCall final : public grpc::ServerUnaryReactor,
       if (alarm_set_) alarm_.Cancel();
     }
     call_->RecordEnd(status);
-    Finish(ToGrpcStatus(status, call_->method()));
+    Finish(ToGrpcStatus(status, call_->method(), caller_.tenant));
   }
 
   CallRuntime& runtime_;
   const std::shared_ptr<OperationAwait> await_;
-  const std::string name_;
+  Caller caller_;
+  std::string name_;
   lro::Operation* const response_;
   std::optional<LiveCall> call_;
   std::atomic<bool> timed_out_{false};
@@ -121,55 +128,59 @@ class OperationsService final : public lro::Operations::CallbackService {
   explicit OperationsService(CallRuntime& runtime)
       : runtime_(runtime), operations_(runtime.jobs.operations()) {}
 
-  grpc::ServerUnaryReactor* ListOperations(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ListOperations(grpc::CallbackServerContext* context,
                                            const lro::ListOperationsRequest* request,
                                            lro::ListOperationsResponse* response) override {
-    return StartUnary(
-        runtime_, "google.longrunning.Operations/ListOperations", [=, this]() -> absl::Status {
-          if (!request->filter().empty())
-            return FieldError("filter", "is not supported; leave it empty");
-          if (!request->name().empty() && request->name() != "operations") {
-            return FieldError("name", "must be empty or 'operations'");
-          }
-          BIF_ASSIGN_OR_RETURN(const jobs::Page<jobs::Operation> page,
-                               operations_.List(PageOf(*request)));
-          for (const jobs::Operation& operation : page.items) {
-            *response->add_operations() = OperationToProto(operation, runtime_.jobs.posteriors());
-          }
-          response->set_next_page_token(page.next_page_token);
-          return absl::OkStatus();
-        });
+    return StartUnary(runtime_, context, "google.longrunning.Operations/ListOperations", request,
+                      response, [=, this](const Caller& caller) -> absl::Status {
+                        if (!request->filter().empty())
+                          return FieldError("filter", "is not supported; leave it empty");
+                        if (!request->name().empty() && request->name() != "operations") {
+                          return FieldError("name", "must be empty or 'operations'");
+                        }
+                        BIF_ASSIGN_OR_RETURN(const jobs::Page<jobs::Operation> page,
+                                             operations_.List(PageOf(*request, caller.tenant)));
+                        for (const jobs::Operation& operation : page.items) {
+                          *response->add_operations() =
+                              OperationToProto(operation, runtime_.jobs.posteriors());
+                        }
+                        response->set_next_page_token(page.next_page_token);
+                        return absl::OkStatus();
+                      });
   }
 
-  grpc::ServerUnaryReactor* GetOperation(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* GetOperation(grpc::CallbackServerContext* context,
                                          const lro::GetOperationRequest* request,
                                          lro::Operation* response) override {
-    return StartUnary(
-        runtime_, "google.longrunning.Operations/GetOperation", [=, this]() -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(const jobs::Operation operation, operations_.Get(request->name()));
-          *response = OperationToProto(operation, runtime_.jobs.posteriors());
-          return absl::OkStatus();
-        });
+    return StartUnary(runtime_, context, "google.longrunning.Operations/GetOperation", request,
+                      response, [=, this](const Caller&) -> absl::Status {
+                        BIF_ASSIGN_OR_RETURN(const jobs::Operation operation,
+                                             operations_.Get(request->name()));
+                        *response = OperationToProto(operation, runtime_.jobs.posteriors());
+                        return absl::OkStatus();
+                      });
   }
 
-  grpc::ServerUnaryReactor* DeleteOperation(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* DeleteOperation(grpc::CallbackServerContext* context,
                                             const lro::DeleteOperationRequest* request,
-                                            google::protobuf::Empty*) override {
-    return StartUnary(runtime_, "google.longrunning.Operations/DeleteOperation",
-                      [=, this] { return operations_.Delete(request->name()); });
+                                            google::protobuf::Empty* response) override {
+    return StartUnary(runtime_, context, "google.longrunning.Operations/DeleteOperation", request,
+                      response,
+                      [=, this](const Caller&) { return operations_.Delete(request->name()); });
   }
 
-  grpc::ServerUnaryReactor* CancelOperation(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* CancelOperation(grpc::CallbackServerContext* context,
                                             const lro::CancelOperationRequest* request,
-                                            google::protobuf::Empty*) override {
-    return StartUnary(runtime_, "google.longrunning.Operations/CancelOperation",
-                      [=, this] { return operations_.Cancel(request->name()); });
+                                            google::protobuf::Empty* response) override {
+    return StartUnary(runtime_, context, "google.longrunning.Operations/CancelOperation", request,
+                      response,
+                      [=, this](const Caller&) { return operations_.Cancel(request->name()); });
   }
 
-  grpc::ServerUnaryReactor* WaitOperation(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* WaitOperation(grpc::CallbackServerContext* context,
                                           const lro::WaitOperationRequest* request,
                                           lro::Operation* response) override {
-    return WaitCall::Start(runtime_, request, response);
+    return WaitCall::Start(runtime_, context, request, response);
   }
 
  private:

@@ -14,59 +14,68 @@ class PosteriorsService final : public v1::Posteriors::CallbackService {
   explicit PosteriorsService(CallRuntime& runtime)
       : runtime_(runtime), posteriors_(runtime.jobs.posteriors()) {}
 
-  grpc::ServerUnaryReactor* CreatePosterior(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* CreatePosterior(grpc::CallbackServerContext* context,
                                             const v1::CreatePosteriorRequest* request,
                                             google::longrunning::Operation* response) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/CreatePosterior", [=, this]() -> absl::Status {
-      BIF_ASSIGN_OR_RETURN(const jobs::PosteriorSpec spec, FromProto(*request));
-      if (request->validate_only()) {
-        BIF_ASSIGN_OR_RETURN(const jobs::CostEstimate estimate, posteriors_.Estimate(spec));
-        *response = EstimateToProto(estimate, spec);
-        return absl::OkStatus();
-      }
-      return Answer(posteriors_.Create(spec), response);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Posteriors/CreatePosterior", request, response,
+                      [=, this](const Caller& caller) -> absl::Status {
+                        BIF_ASSIGN_OR_RETURN(jobs::PosteriorSpec spec, FromProto(*request));
+                        spec.request.tenant = caller.tenant;
+                        if (request->validate_only()) {
+                          BIF_ASSIGN_OR_RETURN(const jobs::CostEstimate estimate,
+                                               posteriors_.Estimate(spec));
+                          *response = EstimateToProto(estimate, spec);
+                          return absl::OkStatus();
+                        }
+                        return Answer(posteriors_.Create(spec), response);
+                      });
   }
 
-  grpc::ServerUnaryReactor* ExtendPosterior(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ExtendPosterior(grpc::CallbackServerContext* context,
                                             const v1::ExtendPosteriorRequest* request,
                                             google::longrunning::Operation* response) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/ExtendPosterior", [=, this] {
-      return Answer(posteriors_.Extend({.tenant = kDefaultTenant, .id = request->request_id()},
-                                       request->name(), request->draws_per_chain()),
-                    response);
-    });
+    return StartUnary(
+        runtime_, context, "bif.v1.Posteriors/ExtendPosterior", request, response,
+        [=, this](const Caller& caller) {
+          return Answer(posteriors_.Extend({.tenant = caller.tenant, .id = request->request_id()},
+                                           request->name(), request->draws_per_chain()),
+                        response);
+        });
   }
 
-  grpc::ServerUnaryReactor* GetPosterior(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* GetPosterior(grpc::CallbackServerContext* context,
                                          const v1::GetPosteriorRequest* request,
                                          v1::Posterior* response) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/GetPosterior", [=, this] {
-      return Fill(posteriors_.Get(request->name()), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Posteriors/GetPosterior", request, response,
+                      [=, this](const Caller&) {
+                        return Fill(posteriors_.Get(request->name()), response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* GetDiagnostics(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* GetDiagnostics(grpc::CallbackServerContext* context,
                                            const v1::GetDiagnosticsRequest* request,
                                            v1::Diagnostics* response) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/GetDiagnostics", [=, this] {
-      return Fill(posteriors_.Diagnose(request->name()), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Posteriors/GetDiagnostics", request, response,
+                      [=, this](const Caller&) {
+                        return Fill(posteriors_.Diagnose(request->name()), response, ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* ListPosteriors(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* ListPosteriors(grpc::CallbackServerContext* context,
                                            const v1::ListPosteriorsRequest* request,
                                            v1::ListPosteriorsResponse* response) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/ListPosteriors", [=, this] {
-      return Fill(posteriors_.List(PageOf(*request)), response, ToProto);
-    });
+    return StartUnary(runtime_, context, "bif.v1.Posteriors/ListPosteriors", request, response,
+                      [=, this](const Caller& caller) {
+                        return Fill(posteriors_.List(PageOf(*request, caller.tenant)), response,
+                                    ToProto);
+                      });
   }
 
-  grpc::ServerUnaryReactor* DeletePosterior(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* DeletePosterior(grpc::CallbackServerContext* context,
                                             const v1::DeletePosteriorRequest* request,
-                                            google::protobuf::Empty*) override {
-    return StartUnary(runtime_, "bif.v1.Posteriors/DeletePosterior",
-                      [=, this] { return posteriors_.Delete(request->name()); });
+                                            google::protobuf::Empty* response) override {
+    return StartUnary(runtime_, context, "bif.v1.Posteriors/DeletePosterior", request, response,
+                      [=, this](const Caller&) { return posteriors_.Delete(request->name()); });
   }
 
  private:

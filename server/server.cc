@@ -37,11 +37,13 @@ struct Server::Impl {
       : calls({.threads = options.call_threads, .max_queued = options.max_queued_calls}),
         streams({.threads = options.stream_threads, .max_queued = options.max_queued_streams}),
         registry(metrics),
-        runtime{jobs, registry, calls, streams, metrics} {}
+        gate(jobs.tenants(), jobs.admission(), options.tokens_required),
+        runtime{jobs, registry, gate, calls, streams, metrics} {}
 
   jobs::WorkerPool calls;
   jobs::WorkerPool streams;
   CallRegistry registry;
+  Gatekeeper gate;
   CallRuntime runtime;
   std::vector<std::unique_ptr<grpc::Service>> services;
   std::string host;
@@ -66,6 +68,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   impl->services.push_back(MakeOperationsService(runtime));
   impl->services.push_back(MakeOperationWatcherService(runtime));
   impl->services.push_back(MakeAdminService(runtime, description));
+  impl->services.push_back(MakeSharingService(runtime));
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -74,6 +77,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   for (const auto& service : impl->services) builder.RegisterService(service.get());
   int bound_port = 0;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &bound_port);
+  if (!options.operator_socket.empty()) {
+    builder.AddListeningPort("unix:" + options.operator_socket, grpc::InsecureServerCredentials());
+  }
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || bound_port == 0) {
     return absl::UnavailableError(

@@ -20,10 +20,14 @@ namespace bif::server {
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:7311";  // a loopback address; port 0 takes any free one
-  int call_threads = 8;                   // for short calls
-  int stream_threads = 16;                // streams that are produced at once; more wait
-  size_t max_queued_calls = 1024;         // more are refused with RESOURCE_EXHAUSTED
-  size_t max_queued_streams = 64;
+  // A Unix socket in a folder that only the daemon's user may enter: who comes through it is an
+  // administrator. Empty: none.
+  std::string operator_socket;
+  bool tokens_required = false;    // elsewhere
+  int call_threads = 8;            // for short calls
+  int stream_threads = 96;         // streams that are produced at once, most of them waiting
+  size_t max_queued_calls = 1024;  // more are refused with RESOURCE_EXHAUSTED
+  size_t max_queued_streams = 512;
   int max_receive_bytes = 4 << 20;  // a message
 };
 

@@ -18,6 +18,8 @@
 #include "absl/synchronization/mutex.h"
 #include "server/call_runtime.h"
 #include "server/errors.h"
+#include "server/tenant_names.h"
+#include "src/base/status.h"
 
 namespace bif::server {
 
@@ -38,25 +40,34 @@ template <typename Response>
 class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
                                public StreamWriter<Response> {
  public:
-  using Produce = std::function<absl::Status(StreamWriter<Response>&)>;
+  using Produce = std::function<absl::Status(const Caller&, StreamWriter<Response>&)>;
 
-  static grpc::ServerWriteReactor<Response>* Start(CallRuntime& runtime, std::string method,
+  // As StartUnary: the caller is let in, and names are theirs outside and the jobs' own inside.
+  template <typename Request>
+  static grpc::ServerWriteReactor<Response>* Start(CallRuntime& runtime,
+                                                   grpc::CallbackServerContext* context,
+                                                   std::string method, const Request* request,
                                                    Produce produce) {
     std::shared_ptr<ServerStreamCall> call(
         new ServerStreamCall(runtime, std::move(method), std::move(produce)));
     call->self_ = call;
-    absl::Status admitted = runtime.registry.Admit();
-    if (admitted.ok()) {
-      admitted = runtime.streams.Submit([call] {
-        call->ProducerReturned(
-            RunGuarded(call->call_.method(), [call] { return call->produce_(*call); }));
+    const absl::Status started = [&]() -> absl::Status {
+      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
+      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, call->call_.method()));
+      // gRPC made the request for this call alone; it is const only for handlers.
+      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, call->call_.method(),
+                                               *const_cast<Request*>(request)));
+      return runtime.streams.Submit([call] {
+        call->ProducerReturned(RunGuarded(call->call_.method(), call->caller_,
+                                          [call] { return call->produce_(call->caller_, *call); }));
       });
-    }
-    if (!admitted.ok()) call->ProducerReturned(admitted);
+    }();
+    if (!started.ok()) call->ProducerReturned(started);
     return call.get();
   }
 
   absl::Status Write(Response message) override {
+    UnqualifyNames(caller_.tenant, message);
     absl::MutexLock lock(&mutex_);
     const auto may_go_on = [this] {
       mutex_.AssertReaderHeld();
@@ -74,6 +85,7 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
   }
 
   void WriteProgress(Response message) override {
+    UnqualifyNames(caller_.tenant, message);
     absl::MutexLock lock(&mutex_);
     if (broken_ || !unsent_.empty()) return;
     unsent_.push_back(std::move(message));
@@ -130,10 +142,11 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
       status = status_;
     }
     call_.RecordEnd(status);
-    this->Finish(ToGrpcStatus(status, call_.method()));
+    this->Finish(ToGrpcStatus(status, call_.method(), caller_.tenant));
   }
 
   LiveCall call_;
+  Caller caller_;
   const Produce produce_;
   std::shared_ptr<ServerStreamCall>
       self_;           // gRPC's share until OnDone; the producer's thread has another

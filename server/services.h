@@ -19,6 +19,7 @@ std::unique_ptr<grpc::Service> MakeCheckpointsService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeDatasetsService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakePosteriorsService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeAttributionService(CallRuntime& runtime);
+std::unique_ptr<grpc::Service> MakeSharingService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeOperationsService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeOperationWatcherService(CallRuntime& runtime);
 

@@ -8,6 +8,7 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include <fstream>
+#include <map>
 #include <ostream>
 #include <stdexcept>
 
@@ -47,13 +48,21 @@ RpcMethod Method(const std::string& path, RpcMethod::RpcType type) {
   return RpcMethod(path.c_str(), type);
 }
 
+using Metadata = std::map<std::string, std::string>;
+
+void AddTo(grpc::ClientContext& context, const Metadata& metadata) {
+  for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+}
+
 class ReadingCall final : public Reading {
  public:
   ReadingCall(grpc::ChannelInterface& channel, const std::string& method,
-              const MessageLite& request)
-      : path_("/" + method),
-        reader_(grpc::internal::ClientReaderFactory<MessageLite>::Create(
-            &channel, Method(path_, RpcMethod::SERVER_STREAMING), &context_, request)) {}
+              const MessageLite& request, const Metadata& metadata)
+      : path_("/" + method) {
+    AddTo(context_, metadata);
+    reader_.reset(grpc::internal::ClientReaderFactory<MessageLite>::Create(
+        &channel, Method(path_, RpcMethod::SERVER_STREAMING), &context_, request));
+  }
   ~ReadingCall() override {
     if (finished_) return;
     context_.TryCancel();
@@ -69,16 +78,19 @@ class ReadingCall final : public Reading {
  private:
   const std::string path_;
   grpc::ClientContext context_;
-  const std::unique_ptr<grpc::ClientReader<MessageLite>> reader_;
+  std::unique_ptr<grpc::ClientReader<MessageLite>> reader_;
   bool finished_ = false;
 };
 
 class WritingCall final : public Writing {
  public:
-  WritingCall(grpc::ChannelInterface& channel, const std::string& method, MessageLite& response)
-      : path_("/" + method),
-        writer_(grpc::internal::ClientWriterFactory<MessageLite>::Create(
-            &channel, Method(path_, RpcMethod::CLIENT_STREAMING), &context_, &response)) {}
+  WritingCall(grpc::ChannelInterface& channel, const std::string& method, MessageLite& response,
+              const Metadata& metadata)
+      : path_("/" + method) {
+    AddTo(context_, metadata);
+    writer_.reset(grpc::internal::ClientWriterFactory<MessageLite>::Create(
+        &channel, Method(path_, RpcMethod::CLIENT_STREAMING), &context_, &response));
+  }
   ~WritingCall() override {
     if (finished_) return;
     context_.TryCancel();
@@ -95,7 +107,7 @@ class WritingCall final : public Writing {
  private:
   const std::string path_;
   grpc::ClientContext context_;
-  const std::unique_ptr<grpc::ClientWriter<MessageLite>> writer_;
+  std::unique_ptr<grpc::ClientWriter<MessageLite>> writer_;
   bool finished_ = false;
 };
 
@@ -138,6 +150,7 @@ CallEnd TestServer::Call(const std::string& method, const MessageLite& request,
                          MessageLite& response, absl::Duration deadline) {
   const std::string path = "/" + method;
   grpc::ClientContext context;
+  AddTo(context, metadata_);
   context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   return EndOf(grpc::internal::BlockingUnaryCall<MessageLite, MessageLite>(
       channel_.get(), Method(path, RpcMethod::NORMAL_RPC), &context, request, &response));
@@ -146,6 +159,7 @@ CallEnd TestServer::Call(const std::string& method, const MessageLite& request,
 CallEnd TestServer::CallWithBytes(const std::string& method, const std::string& request_bytes) {
   const std::string path = "/" + method;
   grpc::ClientContext context;
+  AddTo(context, metadata_);
   const grpc::Slice slice(request_bytes);
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
@@ -154,11 +168,11 @@ CallEnd TestServer::CallWithBytes(const std::string& method, const std::string& 
 }
 
 std::unique_ptr<Reading> TestServer::Read(const std::string& method, const MessageLite& request) {
-  return std::make_unique<ReadingCall>(*channel_, method, request);
+  return std::make_unique<ReadingCall>(*channel_, method, request, metadata_);
 }
 
 std::unique_ptr<Writing> TestServer::Write(const std::string& method, MessageLite& response) {
-  return std::make_unique<WritingCall>(*channel_, method, response);
+  return std::make_unique<WritingCall>(*channel_, method, response, metadata_);
 }
 
 std::string TestServer::WriteFile(const std::string& name, const std::string& content) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -57,6 +58,14 @@ class TestServer {
   explicit TestServer(ServerOptions options = {});
   ~TestServer();
 
+  // From now on every call sends this; an empty value takes it away.
+  void SetMetadata(const std::string& key, const std::string& value) {
+    if (value.empty()) {
+      metadata_.erase(key);
+    } else {
+      metadata_[key] = value;
+    }
+  }
   // `method` like "bif.v1.Datasets/GetDataset". From any thread.
   CallEnd Call(const std::string& method, const MessageLite& request, MessageLite& response,
                absl::Duration deadline = absl::Seconds(60));
@@ -80,6 +89,7 @@ class TestServer {
   std::unique_ptr<jobs::Jobs> jobs_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace bif::server::testing
