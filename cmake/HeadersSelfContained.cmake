@@ -41,7 +41,7 @@ function(_bif_header_library name owner)
   target_link_libraries(${name} PRIVATE bif_warnings)
   # Generated messages: a folder may hold several libraries (tests/support), of which only one is the owner.
   target_include_directories(${name} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated)
-  foreach(messages bif_storage_proto bif_api_proto)
+  foreach(messages bif_storage_proto bif_config_proto bif_api_proto)
     if(TARGET ${messages})
       add_dependencies(${name} ${messages})
     endif()

@@ -2,25 +2,99 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/str_cat.h"
+#include "server/config_file.h"
 #include "server/server.h"
+#include "server/setting.h"
+#include "src/base/status.h"
+#include "src/observe/log_format.h"
 
 namespace bif::server {
 namespace {
 
-// CLI11 wants an empty text for a good value, and what is wrong with a bad one.
-std::string Complaint(const absl::Status& status) { return std::string(status.message()); }
+absl::Status CheckAddress(const std::string& text) { return ParseLoopbackAddress(text).status(); }
 
-std::string CheckAddress(const std::string& text) {
-  return Complaint(ParseLoopbackAddress(text).status());
+SettingValue MetricsValue(std::string& variable) {
+  return {.set = [&variable](const std::vector<std::string>& texts) -> absl::Status {
+            if (texts[0] != "off") BIF_RETURN_IF_ERROR(CheckAddress(texts[0]));
+            variable = texts[0] == "off" ? "" : texts[0];
+            return absl::OkStatus();
+          },
+          .show = [&variable] { return variable.empty() ? "off" : variable; }};
 }
-std::string CheckMetricsAddress(const std::string& text) {
-  return text == "off" ? "" : CheckAddress(text);
+
+SettingValue LevelValue(observe::LogLevel& variable) {
+  return {.set = [&variable](const std::vector<std::string>& texts) -> absl::Status {
+            BIF_ASSIGN_OR_RETURN(variable, observe::ParseLogLevel(texts[0]));
+            return absl::OkStatus();
+          },
+          .show = [&variable] { return std::string(observe::LogLevelName(variable)); }};
 }
-std::string CheckLevel(const std::string& text) {
-  return Complaint(observe::ParseLogLevel(text).status());
+
+SettingValue FormatValue(observe::LogFormat& variable) {
+  return {.set = [&variable](const std::vector<std::string>& texts) -> absl::Status {
+            BIF_ASSIGN_OR_RETURN(variable, observe::ParseLogFormat(texts[0]));
+            return absl::OkStatus();
+          },
+          .show = [&variable] { return variable == observe::LogFormat::kJson ? "json" : "text"; }};
 }
-std::string CheckFormat(const std::string& text) {
-  return Complaint(observe::ParseLogFormat(text).status());
+
+// All settings: one line each, for the file, the command line, --help and reloading.
+std::vector<Setting> SettingsOf(DaemonConfig& c) {
+  constexpr Takes kReload = Takes::kReload;
+  return {
+      {"storage.data_directory", "--data",
+       "the data directory; made if it is missing (required here or in the file)",
+       TextValue(c.data_directory)},
+      {"storage.allowed_roots", "--allow-root", "a folder whose files callers may name; repeatable",
+       FoldersValue(c.allowed_roots)},
+      {"listener.address", "--listen", "loopback host:port; port 0 takes any free one",
+       TextValue(c.listen, CheckAddress)},
+      {"listener.port_file", "--port-file", "write the port there once the daemon serves",
+       TextValue(c.port_file)},
+      {"metrics.address", "--metrics", "loopback host:port for Prometheus, or 'off'",
+       MetricsValue(c.metrics)},
+      {"device.name", "--device", "cpu or cuda:N", TextValue(c.device)},
+      {"device.threads", "--threads", "threads of the device; 0: one a core",
+       WholeValue(c.threads, 0, 4096)},
+      {"memory.cache_mib", "--memory-mib", "memory for caches",
+       WholeValue(c.memory_mib, 64, 1 << 20)},
+      {"drain.seconds", "--drain-seconds", "how long calls may go on after SIGTERM",
+       SecondsValue(c.drain_time, 0, 3600)},
+      {"log.level", "--log-level", "debug, info, warning or error", LevelValue(c.log_level),
+       kReload},
+      {"log.format", "--log-format", "text or json", FormatValue(c.log_format), kReload},
+  };
+}
+
+absl::Status At(const std::string& place, const absl::Status& status) {
+  return absl::InvalidArgumentError(absl::StrCat(place, ": ", status.message()));
+}
+
+absl::Status ApplyFile(const std::string& path, const std::vector<Setting>& settings) {
+  absl::StatusOr<ConfigFile> file = ConfigFile::Read(path);
+  if (!file.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.status().message(),
+                     "; correct what --config names, deploy/bifd.textproto shows every field"));
+  }
+  for (const Setting& setting : settings) {
+    const std::vector<std::string> values = file->Values(setting.field);
+    if (values.empty()) continue;
+    const absl::Status set = setting.value.set(values);
+    if (!set.ok()) return At(absl::StrCat(file->Where(setting.field), ": ", setting.field), set);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyFlags(const CLI::App& app, const std::vector<Setting>& settings) {
+  for (const Setting& setting : settings) {
+    const CLI::Option& option = *app.get_option(setting.flag);
+    if (option.count() == 0) continue;
+    const absl::Status set = setting.value.set(option.results());
+    if (!set.ok()) return At(setting.flag, set);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -29,57 +103,77 @@ std::string VersionText() { return BIF_VERSION; }
 
 CommandLine ParseCommandLine(int argc, const char* const* argv) {
   CommandLine line;
-  DaemonConfig& config = line.config;
-  std::string level = "info";
-  std::string format = "text";
-  double drain_seconds = absl::ToDoubleSeconds(config.drain_time);
+  const std::vector<Setting> settings = SettingsOf(line.config);
+  const auto mistake = [&line](const std::string& why) {
+    line.exit_code = 2;
+    line.message = "bifd: " + why + "\n";
+    return line;
+  };
 
   CLI::App app{
       "bifd: samples local posteriors and answers which training samples made a model behave as it "
       "does.",
       "bifd"};
   app.set_version_flag("--version", "bifd " + VersionText());
-  app.set_config("--config", "", "read flags from a TOML file; the command line wins");
-  app.add_option("--data", config.data_directory, "the data directory; made if it is missing")
-      ->required();
-  app.add_option("--listen", config.listen, "loopback host:port; port 0 takes any free one")
-      ->check(CheckAddress)
-      ->capture_default_str();
-  app.add_option("--metrics", config.metrics, "loopback host:port for Prometheus, or 'off'")
-      ->check(CheckMetricsAddress)
-      ->capture_default_str();
-  app.add_option("--device", config.device, "cpu or cuda:N")->capture_default_str();
-  app.add_option("--threads", config.threads, "threads of the device; 0: one a core")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
-  app.add_option("--allow-root", config.allowed_roots,
-                 "a folder whose files callers may name; repeatable")
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--memory-mib", config.memory_mib, "memory for caches")
-      ->check(CLI::Range(64, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--port-file", config.port_file, "write the port there once the daemon serves");
-  app.add_option("--drain-seconds", drain_seconds, "how long calls may go on after SIGTERM")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->capture_default_str();
-  app.add_option("--log-level", level, "debug, info, warning or error")
-      ->check(CheckLevel)
-      ->capture_default_str();
-  app.add_option("--log-format", format, "text or json")->check(CheckFormat)->capture_default_str();
+  std::string path;
+  app.add_option("--config", path,
+                 "read the configuration from this file (protobuf text format); flags win over it");
+  // The values are read after the file's, and by the same functions; CLI11 only collects the texts.
+  const auto collect = [](const std::vector<std::string>&) { return true; };
+  for (const Setting& setting : settings) {
+    CLI::Option* const option = app.add_option(setting.flag, collect, setting.help);
+    option->type_name("TEXT")->default_str(setting.value.show());
+    if (setting.value.list) option->expected(1, -1)->allow_extra_args()->take_all();
+  }
 
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
+  } catch (const CLI::Success& help) {
     std::ostringstream out;
-    line.exit_code = app.exit(error, out, out) == 0 ? 0 : 2;
+    line.exit_code = app.exit(help, out, out);
     line.message = out.str();
     return line;
+  } catch (const CLI::ParseError& error) {
+    return mistake(absl::StrCat(error.what(), "; bifd --help lists the flags"));
   }
-  config.drain_time = absl::Seconds(drain_seconds);
-  config.log_level = *observe::ParseLogLevel(level);
-  config.log_format = *observe::ParseLogFormat(format);
-  if (config.metrics == "off") config.metrics.clear();
+
+  if (app.count("--config") > 0) {
+    const absl::Status read = ApplyFile(path, settings);
+    if (!read.ok()) return mistake(std::string(read.message()));
+  }
+  const absl::Status flags = ApplyFlags(app, settings);
+  if (!flags.ok()) return mistake(std::string(flags.message()));
+  if (line.config.data_directory.empty()) {
+    return mistake(
+        "name the data directory with --data DIR, or as storage.data_directory in the file of "
+        "--config");
+  }
   return line;
+}
+
+std::vector<std::pair<std::string, std::string>> ConfigFields(const DaemonConfig& config) {
+  DaemonConfig copy = config;
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const Setting& setting : SettingsOf(copy)) {
+    fields.emplace_back(setting.field, setting.value.show());
+  }
+  return fields;
+}
+
+std::vector<ConfigChange> ConfigChanges(const DaemonConfig& before, const DaemonConfig& after) {
+  DaemonConfig old_config = before;
+  DaemonConfig new_config = after;
+  const std::vector<Setting> old_settings = SettingsOf(old_config);
+  const std::vector<Setting> new_settings = SettingsOf(new_config);
+  std::vector<ConfigChange> changes;
+  for (size_t i = 0; i < old_settings.size(); ++i) {
+    ConfigChange change{.field = old_settings[i].field,
+                        .before = old_settings[i].value.show(),
+                        .after = new_settings[i].value.show(),
+                        .needs_restart = old_settings[i].takes == Takes::kRestart};
+    if (change.before != change.after) changes.push_back(std::move(change));
+  }
+  return changes;
 }
 
 }  // namespace bif::server

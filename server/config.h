@@ -1,9 +1,13 @@
-// What `bifd` was asked to do, from its command line or a config file (--config FILE, in TOML with
-// the flags' names).
+// What `bifd` was asked to do, from its command line and a configuration file (--config FILE, a
+// bif.config.v1.DaemonConfig in protobuf's text format; deploy/bifd.textproto is a sample). A flag
+// wins over the file, and the file over the defaults, which stand here.
+//
+// Free functions, thread-safe.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -23,17 +27,32 @@ struct DaemonConfig {
   absl::Duration drain_time = absl::Seconds(20);
   observe::LogLevel log_level = observe::LogLevel::kInfo;
   observe::LogFormat log_format = observe::LogFormat::kText;
+
+  bool operator==(const DaemonConfig&) const = default;
 };
 
 struct CommandLine {
   DaemonConfig config;
-  // Set if the program is to end at once (--help, --version, a wrong flag): its exit code, and what
-  // to print.
+  // Set if the program is to end at once (--help, --version, a mistake): its exit code, 0 or 2, and
+  // what to print. A mistake is one sentence that says where it is and what to do.
   std::optional<int> exit_code;
   std::string message;
 };
 
+// Reads the configuration file too, so calling it again sees what has changed there.
 CommandLine ParseCommandLine(int argc, const char* const* argv);
+
+// Every setting as (field of the configuration file, value as text).
+std::vector<std::pair<std::string, std::string>> ConfigFields(const DaemonConfig& config);
+
+// What differs between two configurations.
+struct ConfigChange {
+  std::string field;
+  std::string before;
+  std::string after;
+  bool needs_restart = true;  // false: a reload applies it
+};
+std::vector<ConfigChange> ConfigChanges(const DaemonConfig& before, const DaemonConfig& after);
 
 // What this build calls itself.
 std::string VersionText();

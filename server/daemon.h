@@ -43,9 +43,10 @@ class Daemon {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs a daemon until SIGTERM or SIGINT; a second signal hurries it. Gives the process's exit code:
-// 0 after an orderly end, 1 if it could not start (the reason is on stderr), 2 if it had to be cut
-// off.
-int RunDaemon(const DaemonConfig& config, const EngineFactory& make_engine);
+// Runs a daemon until SIGTERM or SIGINT; a second signal hurries it. SIGHUP calls `reread` and
+// applies what can change while it runs (reload.h). Gives the process's exit code: 0 after an
+// orderly end, 1 if it could not start (the reason is on stderr), 2 if it had to be cut off.
+int RunDaemon(const DaemonConfig& config, const std::function<CommandLine()>& reread,
+              const EngineFactory& make_engine);
 
 }  // namespace bif::server

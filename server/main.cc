@@ -29,10 +29,11 @@ void LetWaitingThreadsSleep(char** argv) {
 
 int main(int argc, char** argv) {
   LetWaitingThreadsSleep(argv);
-  const bif::server::CommandLine line = bif::server::ParseCommandLine(argc, argv);
+  const auto read = [argc, argv] { return bif::server::ParseCommandLine(argc, argv); };
+  const bif::server::CommandLine line = read();
   if (line.exit_code.has_value()) {
     std::fputs(line.message.c_str(), *line.exit_code == 0 ? stdout : stderr);
     return *line.exit_code;
   }
-  return bif::server::RunDaemon(line.config, bif::engine::MakeTorchEngine);
+  return bif::server::RunDaemon(line.config, read, bif::engine::MakeTorchEngine);
 }

@@ -10,6 +10,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "server/daemon.h"
+#include "server/reload.h"
 
 namespace bif::server {
 namespace {
@@ -20,14 +21,23 @@ constexpr int kExitCutOff = 2;
 
 // Signals are taken by the main thread with sigwait, so no code runs in a handler. Threads that are
 // made later inherit the mask.
-sigset_t BlockTerminationSignals() {
+sigset_t BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+// Waits for SIGTERM or SIGINT, gives its number, and calls `on_hangup` for every SIGHUP until then.
+int AwaitTermination(const sigset_t& signals, const std::function<void()>& on_hangup) {
+  while (true) {
+    int received = 0;
+    if (sigwait(&signals, &received) != 0) continue;
+    if (received != SIGHUP) return received;
+    on_hangup();
+  }
 }
 
 // Whether a signal came within the time.
@@ -44,9 +54,10 @@ bool SignalWithin(const sigset_t& signals, absl::Duration time) {
 
 }  // namespace
 
-int RunDaemon(const DaemonConfig& config, const EngineFactory& make_engine) {
+int RunDaemon(const DaemonConfig& config, const std::function<CommandLine()>& reread,
+              const EngineFactory& make_engine) {
   observe::SetLogging(config.log_level, config.log_format);
-  const sigset_t signals = BlockTerminationSignals();
+  sigset_t signals = BlockSignals();
 
   absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, make_engine);
   if (!daemon.ok()) {
@@ -59,9 +70,9 @@ int RunDaemon(const DaemonConfig& config, const EngineFactory& make_engine) {
   std::printf("listening on %s\n", (*daemon)->address().c_str());
   std::fflush(stdout);
 
-  int received = 0;
-  while (sigwait(&signals, &received) != 0) {
-  }
+  DaemonConfig running = config;
+  const int received = AwaitTermination(signals, [&] { Reload(reread(), running); });
+  sigdelset(&signals, SIGHUP);  // stays blocked: a reload must not hurry the end
   observe::LogInfo("stopping", {{"signal", strsignal(received)}});
   const absl::Time cut_off = absl::Now() + config.drain_time + kCutOffAfterDrain;
   absl::Notification stopped;

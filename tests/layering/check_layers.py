@@ -21,9 +21,9 @@ MAY_INCLUDE = {
     "src/attribution": ["src/base"],
     "src/jobs": ["src/base", "src/observe", "src/storage", "src/engine", "src/attribution", "bif/storage/v1"],
     "server": ["src/base", "src/observe", "src/storage", "src/engine", "src/attribution", "src/jobs", "bif/v1",
-               "bif/storage/v1", "google"],
+               "bif/config/v1", "bif/storage/v1", "google"],
     "client": ["bif/v1", "google"],
-    "tests": ["src", "server", "client", "bif/v1", "bif/storage/v1", "google"],
+    "tests": ["src", "server", "client", "bif/v1", "bif/config/v1", "bif/storage/v1", "google"],
 }
 
 # A pattern of an include -> the only folders that may have it. `tests` may have everything but LibTorch: its headers

@@ -24,6 +24,8 @@ WRONG = [
     ("server/posteriors_service.cc", "client/connection.h"),
     ("client/connection.cc", "src/base/status.h"),
     ("client/connection.cc", "server/server.h"),
+    ("client/connection.cc", "bif/config/v1/config.pb.h"),
+    ("src/jobs/posterior_job.cc", "bif/config/v1/config.pb.h"),
     ("client/connection.cc", "grpcpp/server_builder.h"),
 ]
 
@@ -38,6 +40,7 @@ RIGHT = [
     ("src/jobs/posterior_job.cc", "src/engine/engine.h"),
     ("server/posteriors_service.cc", "bif/v1/posteriors.grpc.pb.h"),
     ("server/posteriors_service.cc", "grpcpp/server_context.h"),
+    ("server/config_file.cc", "bif/config/v1/config.pb.h"),
     ("client/connection.cc", "google/longrunning/operations_proto.pb.h"),
     ("src/storage/store.cc", "src/storage/rocksdb/catalog.h"),
     ("src/jobs/posterior_job_test.cc", "tests/support/fake_engine.h"),
