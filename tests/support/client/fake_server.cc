@@ -107,6 +107,7 @@ struct FakeServer::Impl {
     FAKE_UPLOAD(UploadSamples, v1::UploadSamplesRequest, v1::ImportSamplesResponse, upload_samples)
     FAKE_UPLOAD(AppendSamples, v1::AppendSamplesRequest, v1::AppendSamplesResponse, append_samples)
     FAKE_UNARY(GetSample, v1::GetSampleRequest, v1::Sample, get_sample)
+    FAKE_UNARY(ListSamples, v1::ListSamplesRequest, v1::ListSamplesResponse, list_samples)
   } datasets;
 
   struct Posteriors : v1::Posteriors::Service {

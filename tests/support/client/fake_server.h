@@ -57,6 +57,7 @@ class FakeServer {
   Upload<v1::UploadSamplesRequest, v1::ImportSamplesResponse> upload_samples;
   Upload<v1::AppendSamplesRequest, v1::AppendSamplesResponse> append_samples;
   Unary<v1::GetSampleRequest, v1::Sample> get_sample;
+  Unary<v1::ListSamplesRequest, v1::ListSamplesResponse> list_samples;
   Unary<v1::CreatePosteriorRequest, google::longrunning::Operation> create_posterior;
   Unary<v1::GetPosteriorRequest, v1::Posterior> get_posterior;
   Unary<v1::GetDiagnosticsRequest, v1::Diagnostics> get_diagnostics;

@@ -1,0 +1,163 @@
+#include "client/load/caller.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "bif/v1/attribution.grpc.pb.h"
+#include "google/protobuf/empty.pb.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/support/client_callback.h"
+
+namespace bif::client::load {
+namespace {
+
+constexpr absl::Duration kConnectWithin = absl::Seconds(10);
+constexpr int kMaxReceiveBytes = 64 << 20;
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+// What all calls have; deletes itself when the call has ended.
+struct CallState {
+  CallRecord record;
+  RunClock& clock;
+  Caller::Done done;
+  grpc::ClientContext context;
+
+  CallState(CallRecord call, RunClock& run_clock, Caller::Done on_end, absl::Duration deadline)
+      : record(std::move(call)), clock(run_clock), done(std::move(on_end)) {
+    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+    record.sent = clock.Elapsed();
+  }
+  void End(absl::StatusCode code) {
+    record.last = clock.Elapsed();
+    record.code = code;
+    done(record);
+  }
+};
+
+class AttributeCall final : public grpc::ClientReadReactor<v1::AttributeResponse> {
+ public:
+  AttributeCall(std::unique_ptr<CallState> state, v1::AttributeRequest request,
+                const std::shared_ptr<grpc::Channel>& channel)
+      : state_(std::move(state)),
+        request_(std::move(request)),
+        stub_(v1::Attribution::NewStub(channel)) {
+    stub_->async()->Attribute(&state_->context, &request_, this);
+    StartRead(&message_);
+    StartCall();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    CallRecord& record = state_->record;
+    if (!record.first_message) record.first_message = state_->clock.Elapsed();
+    if (message_.final()) final_ = true;
+    if (message_.has_server_times()) {
+      const v1::ServerTimes& times = message_.server_times();
+      record.server_times = {.queue = FromProto(times.queue()),
+                             .evaluation = FromProto(times.evaluation()),
+                             .scoring = FromProto(times.scoring())};
+    }
+    message_.Clear();
+    StartRead(&message_);
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    absl::StatusCode code = static_cast<absl::StatusCode>(status.error_code());
+    if (status.ok() && !final_) code = absl::StatusCode::kInternal;  // an answer without an end
+    state_->End(code);
+    delete this;
+  }
+
+ private:
+  const std::unique_ptr<CallState> state_;
+  const v1::AttributeRequest request_;
+  const std::unique_ptr<v1::Attribution::Stub> stub_;
+  v1::AttributeResponse message_;
+  bool final_ = false;
+};
+
+// grpc.health.v1 needs no generated code: its request may be empty, and an answer that says SERVING
+// is field 1 with the value 1. As in client/admin.cc.
+class HealthCall {
+ public:
+  using Empty = google::protobuf::Empty;
+  static void Start(std::unique_ptr<CallState> state,
+                    const std::shared_ptr<grpc::Channel>& channel) {
+    auto* call = new HealthCall(std::move(state), channel);
+    call->stub_.UnaryCall(&call->state_->context, "/grpc.health.v1.Health/Check", {},
+                          &call->request_, &call->response_, [call](const grpc::Status& status) {
+                            call->End(status);
+                            delete call;
+                          });
+  }
+
+ private:
+  HealthCall(std::unique_ptr<CallState> state, const std::shared_ptr<grpc::Channel>& channel)
+      : state_(std::move(state)), stub_(channel) {}
+
+  void End(const grpc::Status& status) {
+    if (!status.ok()) return state_->End(static_cast<absl::StatusCode>(status.error_code()));
+    state_->record.first_message = state_->clock.Elapsed();
+    const bool serving = response_.SerializeAsString() == "\x08\x01";
+    state_->End(serving ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable);
+  }
+
+  const std::unique_ptr<CallState> state_;
+  grpc::TemplatedGenericStub<Empty, Empty> stub_;
+  const Empty request_;
+  Empty response_;
+};
+
+}  // namespace
+
+absl::Status Caller::Open(int count, std::vector<std::shared_ptr<grpc::Channel>>& channels) {
+  grpc::ChannelArguments arguments;
+  // Else gRPC would give all channels the one connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  const size_t first = channels.size();
+  for (int i = 0; i < count; ++i) {
+    channels.push_back(
+        grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments));
+    channels.back()->GetState(/*try_to_connect=*/true);
+  }
+  const auto deadline = absl::ToChronoTime(absl::Now() + kConnectWithin);
+  for (size_t i = first; i < channels.size(); ++i) {
+    if (!channels[i]->WaitForConnected(deadline)) {
+      return absl::UnavailableError(absl::StrCat("connection ", i - first + 1, " of ", count,
+                                                 " to ", options_.server, " could not be opened"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Caller>> Caller::Connect(const CallerOptions& options) {
+  std::unique_ptr<Caller> caller(new Caller(options));
+  absl::Status opened = caller->Open(options.connections, caller->channels_);
+  if (opened.ok()) opened = caller->Open(options.idle_connections, caller->idle_channels_);
+  if (!opened.ok()) return opened;
+  return caller;
+}
+
+void Caller::Start(Requests::Request request, CallRecord record, RunClock& clock, Done done) {
+  const std::shared_ptr<grpc::Channel>& channel = channels_[next_channel_++ % channels_.size()];
+  record.method = request.method;
+  auto state =
+      std::make_unique<CallState>(std::move(record), clock, std::move(done), options_.deadline);
+  if (request.method == Method::kHealth) {
+    HealthCall::Start(std::move(state), channel);
+  } else {
+    new AttributeCall(std::move(state), std::move(request.attribute), channel);
+  }
+}
+
+}  // namespace bif::client::load
