@@ -26,6 +26,51 @@ absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
                               v1::GetServerInfoRequest());
 }
 
+absl::StatusOr<v1::Tenant> Client::PutTenant(const v1::Tenant& tenant) {
+  v1::PutTenantRequest request;
+  *request.mutable_tenant() = tenant;
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kYes, &v1::Admin::Stub::PutTenant, request);
+}
+absl::StatusOr<v1::ListTenantsResponse> Client::ListTenants() {
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kYes, &v1::Admin::Stub::ListTenants,
+                              v1::ListTenantsRequest());
+}
+absl::StatusOr<v1::CreateTokenResponse> Client::CreateToken(const v1::CreateTokenRequest& request) {
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kNo, &v1::Admin::Stub::CreateToken,
+                              request);
+}
+absl::StatusOr<v1::ListTokensResponse> Client::ListTokens(const std::string& tenant) {
+  v1::ListTokensRequest request;
+  request.set_tenant(tenant);
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kYes, &v1::Admin::Stub::ListTokens,
+                              request);
+}
+absl::Status Client::RevokeToken(const std::string& id) {
+  v1::RevokeTokenRequest request;
+  request.set_id(id);
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kNo, &v1::Admin::Stub::RevokeToken, request)
+      .status();
+}
+absl::Status Client::Share(const std::string& name, const std::string& tenant) {
+  v1::ShareRequest request;
+  request.set_name(name);
+  request.set_tenant(tenant);
+  return UnaryCall<v1::Sharing>(*connection_, Repeatable::kYes, &v1::Sharing::Stub::Share, request)
+      .status();
+}
+absl::Status Client::Unshare(const std::string& name, const std::string& tenant) {
+  v1::UnshareRequest request;
+  request.set_name(name);
+  request.set_tenant(tenant);
+  return UnaryCall<v1::Sharing>(*connection_, Repeatable::kYes, &v1::Sharing::Stub::Unshare,
+                                request)
+      .status();
+}
+absl::StatusOr<v1::ListSharesResponse> Client::ListShares() {
+  return UnaryCall<v1::Sharing>(*connection_, Repeatable::kYes, &v1::Sharing::Stub::ListShares,
+                                v1::ListSharesRequest());
+}
+
 absl::StatusOr<bool> Client::IsServing(const std::string& service) {
   google::protobuf::Empty request;
   if (!service.empty()) {

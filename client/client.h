@@ -34,7 +34,8 @@
 namespace bif::client {
 
 struct ClientOptions {
-  std::string server = "127.0.0.1:7311";
+  std::string server = "127.0.0.1:7311";  // or unix:PATH
+  std::string token;                      // sent with every call; empty: none
   // For calls that answer at once, all attempts together.
   absl::Duration call_deadline = absl::Seconds(60);
   // For uploads, imports, streams, waits and watches, all attempts together.
@@ -153,6 +154,16 @@ class Client {
   absl::StatusOr<google::longrunning::Operation> WatchOperation(
       const std::string& name, uint64_t after_sequence,
       const std::function<void(const v1::WatchOperationResponse&)>& update = {});
+
+  // --- Who may use the server, and what they share.
+  absl::StatusOr<v1::Tenant> PutTenant(const v1::Tenant& tenant);
+  absl::StatusOr<v1::ListTenantsResponse> ListTenants();
+  absl::StatusOr<v1::CreateTokenResponse> CreateToken(const v1::CreateTokenRequest& request);
+  absl::StatusOr<v1::ListTokensResponse> ListTokens(const std::string& tenant);
+  absl::Status RevokeToken(const std::string& id);
+  absl::Status Share(const std::string& name, const std::string& tenant);
+  absl::Status Unshare(const std::string& name, const std::string& tenant);
+  absl::StatusOr<v1::ListSharesResponse> ListShares();
 
   // --- The server itself.
   absl::StatusOr<v1::ServerInfo> GetServerInfo();

@@ -52,6 +52,8 @@ std::vector<Setting> SettingsOf(DaemonConfig& c) {
        TextValue(c.listen, CheckAddress)},
       {"listener.port_file", "--port-file", "write the port there once the daemon serves",
        TextValue(c.port_file)},
+      {"listener.require_tokens", "--require-tokens",
+       "true or false: whether every caller must send a token", BoolValue(c.require_tokens)},
       {"metrics.address", "--metrics", "loopback host:port for Prometheus, or 'off'",
        MetricsValue(c.metrics)},
       {"device.name", "--device", "cpu or cuda:N", TextValue(c.device)},

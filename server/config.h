@@ -23,6 +23,7 @@ struct DaemonConfig {
   int threads = 0;                         // of the device; 0: one a core
   std::vector<std::string> allowed_roots;  // folders whose files callers may name
   int64_t memory_mib = 512;                // for caches: RocksDB's, decoded traces, decoded draws
+  bool require_tokens = false;             // of callers that do not use the operator's socket
   std::string port_file;                   // gets the port alone, for scripts; empty: none
   absl::Duration drain_time = absl::Seconds(20);
   observe::LogLevel log_level = observe::LogLevel::kInfo;

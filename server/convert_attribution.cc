@@ -177,6 +177,12 @@ absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const v1::TraceSamplesReques
 }
 
 void ToProto(const jobs::AttributeUpdate& update, v1::AttributeResponse* proto) {
+  if (update.final) {
+    v1::ServerTimes* times = proto->mutable_server_times();
+    ToProto(update.queue_time, times->mutable_queue());
+    ToProto(update.evaluation_time, times->mutable_evaluation());
+    ToProto(update.scoring_time, times->mutable_scoring());
+  }
   proto->set_draws_done(update.draws_done);
   proto->set_draws_total(update.draws_total);
   for (const jobs::QueryRanking& ranking : update.rankings) {

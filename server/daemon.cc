@@ -59,6 +59,7 @@ struct Daemon::Impl {
   DaemonConfig config;
   std::string endpoint_file;
   observe::Metrics metrics;
+  observe::Gauge ready;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<jobs::Jobs> jobs;
@@ -82,8 +83,16 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config
                                            {"seconds", recovery.seconds}});
   BIF_ASSIGN_OR_RETURN(impl->engine,
                        make_engine({.device = config.device, .threads = config.threads}));
-  BIF_ASSIGN_OR_RETURN(impl->jobs,
-                       jobs::Jobs::Start(*impl->store, *impl->engine, JobsOptionsOf(config)));
+  jobs::JobsOptions jobs_options = JobsOptionsOf(config);
+  jobs_options.executor.on_turn = [&metrics = impl->metrics](jobs::Priority priority,
+                                                             absl::Duration waited) {
+    metrics
+        .GetHistogram("bif_device_queue_wait_seconds", "Time between a task's turns on the device",
+                      observe::LatencyBuckets(), {{"class", jobs::PriorityName(priority)}})
+        .Observe(absl::ToDoubleSeconds(waited));
+  };
+  impl->ready = impl->metrics.GetGauge("bif_ready", "1 while the daemon takes calls, else 0");
+  BIF_ASSIGN_OR_RETURN(impl->jobs, jobs::Jobs::Start(*impl->store, *impl->engine, jobs_options));
 
   ExportJobMetrics(*impl->jobs, impl->metrics);
   if (!config.metrics.empty()) {
@@ -92,14 +101,18 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config
   }
   const ServerDescription description{
       .version = VersionText(), .data_directory = config.data_directory, .start_time = start};
-  BIF_ASSIGN_OR_RETURN(impl->server, Server::Start({.listen = config.listen}, description,
-                                                   *impl->jobs, impl->metrics));
+  BIF_ASSIGN_OR_RETURN(impl->server,
+                       Server::Start({.listen = config.listen,
+                                      .operator_socket = config.data_directory + "/operator.sock",
+                                      .tokens_required = config.require_tokens},
+                                     description, *impl->jobs, impl->metrics));
 
   impl->endpoint_file = config.data_directory + "/endpoint";
   BIF_RETURN_IF_ERROR(ReplaceFile(impl->endpoint_file, impl->server->address() + "\n"));
   if (!config.port_file.empty()) {
     BIF_RETURN_IF_ERROR(ReplaceFile(config.port_file, absl::StrCat(impl->server->port(), "\n")));
   }
+  impl->ready.Set(1);
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(impl)));
   observe::LogInfo("serving", {{"address", daemon->address()},
                                {"metrics_port", daemon->metrics_port()},
@@ -127,6 +140,7 @@ int Daemon::metrics_port() const {
 void Daemon::Stop() {
   RemoveQuietly(impl_->endpoint_file);
   RemoveQuietly(impl_->config.port_file);
+  impl_->ready.Set(0);
   impl_->server->StartDraining();
   impl_->jobs->Drain();  // at the next draw boundary; what has been sampled is committed
   impl_->server->Stop(impl_->config.drain_time);

@@ -48,18 +48,55 @@ void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
   follow("bif_operations_failed_total", "Operations that ended with an error",
          counters.operations_failed);
 
+  follow("bif_draw_cache_hits_total", "Draws that a reader found decoded",
+         counters.draw_cache_hits);
+  follow("bif_draw_cache_misses_total", "Draws that had to be decoded for a reader",
+         counters.draw_cache_misses);
+  follow("bif_scan_draws_loaded_total", "Draws that scans gave to the device, once for all riders",
+         counters.scan_draws_loaded);
+  follow("bif_scan_draws_served_total", "Draws that riders of scans got",
+         counters.scan_draws_served);
+
+  jobs.admission().OnRefusal([&metrics](const std::string& tenant, const char* reason) {
+    metrics
+        .GetCounter("bif_admission_refused_total",
+                    "Requests and operations beyond a tenant's limits",
+                    {{"tenant", tenant}, {"reason", reason}})
+        .Add();
+  });
+  observe::Gauge draw_cache =
+      metrics.GetGauge("bif_draw_cache_bytes", "Decoded draws that are kept in memory");
+  observe::Gauge free_disk =
+      metrics.GetGauge("bif_free_disk_bytes", "Free space where the data directory lies");
   observe::Gauge resident =
       metrics.GetGauge("bif_process_resident_bytes", "Resident memory of the daemon");
   observe::Gauge tasks =
       metrics.GetGauge("bif_device_tasks", "Tasks that wait for the device or have it");
   observe::Counter busy = metrics.GetCounter("bif_device_busy_seconds_total",
                                              "Time in which the device's thread worked");
-  metrics.AddRefresher([followers, resident, tasks, busy, &jobs]() mutable {
-    for (Follower& follower : *followers) follower.Refresh();
-    resident.Set(static_cast<double>(observe::ResidentBytes()));
-    busy.Add(absl::ToDoubleSeconds(jobs.executor().busy()) - busy.Value());
-    tasks.Set(static_cast<double>(jobs.executor().tasks()));
-  });
+  metrics.AddRefresher(
+      [followers, resident, tasks, busy, draw_cache, free_disk, &metrics, &jobs]() mutable {
+        for (Follower& follower : *followers) follower.Refresh();
+        draw_cache.Set(static_cast<double>(jobs.queries().cached_draw_bytes()));
+        if (const auto bytes = jobs.store().FreeDiskBytes(); bytes.ok())
+          free_disk.Set(static_cast<double>(*bytes));
+        for (const auto& [whose, used] : jobs.executor().used()) {
+          observe::Counter seconds = metrics.GetCounter(
+              "bif_device_seconds_total", "Device time that a tenant has used",
+              {{"tenant", whose.first}, {"class", jobs::PriorityName(whose.second)}});
+          seconds.Add(absl::ToDoubleSeconds(used) - seconds.Value());
+        }
+        for (size_t p = 0; p < jobs::kPriorities; ++p) {
+          const auto priority = static_cast<jobs::Priority>(p);
+          metrics
+              .GetGauge("bif_device_queue_tasks", "Tasks that wait for the device",
+                        {{"class", jobs::PriorityName(priority)}})
+              .Set(static_cast<double>(jobs.executor().waiting(priority)));
+        }
+        resident.Set(static_cast<double>(observe::ResidentBytes()));
+        busy.Add(absl::ToDoubleSeconds(jobs.executor().busy()) - busy.Value());
+        tasks.Set(static_cast<double>(jobs.executor().tasks()));
+      });
 }
 
 }  // namespace bif::server

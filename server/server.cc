@@ -12,10 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/call_runtime.h"
+#include "src/observe/log.h"
 
 namespace bif::server {
 namespace {
 
+constexpr size_t kLongestSocketPath = 100;  // the system's limit is 107
 constexpr int kIdleConnectionMillis = 30 * 60 * 1000;
 constexpr int kHandshakeMillis = 10 * 1000;
 constexpr int kKeepaliveMillis =
@@ -77,7 +79,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   for (const auto& service : impl->services) builder.RegisterService(service.get());
   int bound_port = 0;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &bound_port);
-  if (!options.operator_socket.empty()) {
+  if (options.operator_socket.size() > kLongestSocketPath) {
+    observe::LogWarning("no operator's socket: its path is too long for the system",
+                        {{"path", options.operator_socket}});
+  } else if (!options.operator_socket.empty()) {
     builder.AddListeningPort("unix:" + options.operator_socket, grpc::InsecureServerCredentials());
   }
   impl->server = builder.BuildAndStart();

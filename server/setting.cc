@@ -33,6 +33,18 @@ SettingValue AnyWhole(Integer& variable, int64_t least, int64_t most) {
 
 }  // namespace
 
+SettingValue BoolValue(bool& variable) {
+  return {.set = [&variable](const std::vector<std::string>& texts) -> absl::Status {
+            if (texts[0] != "true" && texts[0] != "false") {
+              return absl::InvalidArgumentError(
+                  absl::StrCat("'", texts[0], "' is neither true nor false"));
+            }
+            variable = texts[0] == "true";
+            return absl::OkStatus();
+          },
+          .show = [&variable] { return variable ? "true" : "false"; }};
+}
+
 SettingValue TextValue(std::string& variable, TextCheck check) {
   return {.set = [&variable,
                   check = std::move(check)](const std::vector<std::string>& texts) -> absl::Status {

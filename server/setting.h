@@ -25,6 +25,7 @@ struct SettingValue {
 
 using TextCheck = std::function<absl::Status(const std::string&)>;
 SettingValue TextValue(std::string& variable, TextCheck check = nullptr);
+SettingValue BoolValue(bool& variable);  // "true" or "false"
 SettingValue WholeValue(int& variable, int64_t least, int64_t most);
 SettingValue WholeValue(int64_t& variable, int64_t least, int64_t most);
 SettingValue SecondsValue(absl::Duration& variable, double least, double most);

@@ -18,6 +18,11 @@ void AddGlobalOptions(CLI::App& root, Session& session) {
       ->envname("BIF_SERVER")
       ->capture_default_str()
       ->type_name("HOST:PORT");
+  root.add_option("--token", session.options.token,
+                  "a token of the server; better in the environment, where no list of processes "
+                  "shows it")
+      ->envname("BIF_TOKEN")
+      ->type_name("TOKEN");
   root.add_flag("--json", session.json, "answers as protobuf JSON");
   root.add_flag("-q,--quiet", session.quiet, "answers as bare names, no progress");
   root.add_option_function<double>(
@@ -61,6 +66,7 @@ void BuildCommandTree(CLI::App& root, Session& session, Action& action) {
   AddReportCommand(root, action);
   AddOperationCommands(root, action);
   AddServerCommands(root, action);
+  AddAdminCommands(root, action);
   AddCompletionCommand(root, action);
 }
 

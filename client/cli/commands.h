@@ -23,6 +23,7 @@ void AddScoreCommands(CLI::App& root, Action& action);     // score-matrix, self
 void AddTokenInfluenceCommand(CLI::App& root, Action& action);
 void AddOperationCommands(CLI::App& root, Action& action);
 void AddServerCommands(CLI::App& root, Action& action);  // server, health
+void AddAdminCommands(CLI::App& root, Action& action);   // admin: tenants, tokens; share
 void AddReportCommand(CLI::App& root, Action& action);
 void AddCompletionCommand(CLI::App& root, Action& action);
 

@@ -62,6 +62,7 @@ absl::Status Connection::Call(absl::Duration budget, const Repeatable& repeatabl
   for (int attempts = 1;; ++attempts) {
     grpc::ClientContext context;
     if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+    if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
     absl::Status status = attempt(context);
     if (status.ok()) return status;
     if (!WaitBeforeRetry(status, repeatable, attempts, deadline)) return status;

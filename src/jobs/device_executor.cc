@@ -95,6 +95,11 @@ absl::Duration DeviceExecutor::busy() const {
   return busy_;
 }
 
+DeviceExecutor::Usage DeviceExecutor::used() const {
+  absl::MutexLock lock(&mutex_);
+  return used_;
+}
+
 void DeviceExecutor::Drain(std::function<void()> last) {
   {
     absl::MutexLock lock(&mutex_);
@@ -129,7 +134,10 @@ DeviceTask::Outcome DeviceExecutor::TimedStep(const DeviceSchedule::Turn& turn, 
   }
   absl::MutexLock lock(&mutex_);
   busy_ += end - start;
-  for (const auto& [tenant, part] : shares) schedule_.Charge(tenant, part * (end - start));
+  for (const auto& [tenant, part] : shares) {
+    schedule_.Charge(tenant, part * (end - start));
+    used_[{tenant, turn.claim.priority}] += part * (end - start);
+  }
   schedule_.EndTurn(turn, end - start, outcome == DeviceTask::Outcome::kMore, end);
   return outcome;
 }

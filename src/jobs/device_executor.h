@@ -11,10 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -87,6 +89,9 @@ class DeviceExecutor {
   size_t waiting(Priority priority) const;
   bool draining() const;
   absl::Duration busy() const;  // time spent in Steps since the start
+  // The same, by tenant and class.
+  using Usage = std::map<std::pair<std::string, Priority>, absl::Duration>;
+  Usage used() const;
 
   // Lets the Step in progress end, abandons all tasks with UNAVAILABLE, runs `last` on the device
   // thread (where models are freed) and joins. Repeating it is harmless.
@@ -105,6 +110,7 @@ class DeviceExecutor {
   absl::btree_map<DeviceSchedule::Id, std::unique_ptr<DeviceTask>> tasks_ ABSL_GUARDED_BY(mutex_);
   DeviceSchedule::Id last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration busy_ ABSL_GUARDED_BY(mutex_);
+  Usage used_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> last_ ABSL_GUARDED_BY(mutex_);
   absl::Mutex

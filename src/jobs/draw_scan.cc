@@ -102,6 +102,7 @@ void DrawScan::Join(std::vector<ScanRider> asked) {
   std::vector<std::unique_ptr<Rider>> joining;
   for (ScanRider& one : asked) {
     auto rider = std::make_unique<Rider>();
+    one.result->Begin();
     rider->asked = std::move(one);
     rider->origin = (position_ + chains - 1) / chains * chains % total_;
     for (EvaluationGroup& group : rider->asked.spec.groups) {

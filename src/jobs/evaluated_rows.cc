@@ -3,6 +3,8 @@
 #include <limits>
 #include <numeric>
 
+#include "absl/time/clock.h"
+
 namespace bif::jobs {
 
 EvaluatedRows::EvaluatedRows(const std::vector<uint32_t>& traces, size_t chains, uint32_t draws)
@@ -15,6 +17,16 @@ EvaluatedRows::EvaluatedRows(const std::vector<uint32_t>& traces, size_t chains,
 void EvaluatedRows::Report(const State& state) {
   absl::MutexLock lock(&mutex_);
   if (!state_.finished) state_ = state;
+}
+
+void EvaluatedRows::Begin() {
+  absl::MutexLock lock(&mutex_);
+  begun_ = absl::Now();
+}
+
+absl::Time EvaluatedRows::begun() const {
+  absl::MutexLock lock(&mutex_);
+  return begun_;
 }
 
 EvaluatedRows::State EvaluatedRows::Wait(uint32_t draws, absl::Duration timeout) const {

@@ -52,6 +52,9 @@ class EvaluatedRows {
     absl::Status status;  // of what is finished
   };
   void Report(const State& state);
+  // The device has begun with it; when that was (the infinite past: not yet).
+  void Begin();
+  absl::Time begun() const;
   // Blocks until at least `draws` are done or it is finished, and at most `timeout`.
   State Wait(uint32_t draws, absl::Duration timeout) const;
 
@@ -63,6 +66,7 @@ class EvaluatedRows {
   std::vector<float> values_;
   mutable absl::Mutex mutex_;  // guards state_, and orders values_ between writer and readers
   State state_ ABSL_GUARDED_BY(mutex_);
+  absl::Time begun_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace bif::jobs

@@ -220,8 +220,11 @@ absl::Status Queries::Impl::Attribute(
   const absl::Duration ranking_cost =
       static_cast<double>(candidates.rows.size() * rows.rows.size()) *
       static_cast<double>(view.active_chains.size() * view.draws) * kScoringTime;
+  const absl::Time asked = absl::Now();
   BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
                                                    Progress{report, ranking_cost}));
+  const absl::Time begun = std::max(asked, values->begun());
+  const absl::Time evaluated = absl::Now();
   BIF_ASSIGN_OR_RETURN(AttributeUpdate final_update,
                        Answer(request, opened, rows, candidates, missing_columns, *values,
                               {0, view.draws}, k, cancel));
@@ -229,7 +232,11 @@ absl::Status Queries::Impl::Attribute(
   if (const std::string key = AnswerKey(request, opened, rows, candidates, k); !key.empty()) {
     answers_.Insert(key, std::make_shared<const AttributeUpdate>(final_update), 1);
   }
+  // What is kept of the answer holds for whoever asks again; these do not.
   final_update.rows_evaluated = missing_rows;
+  final_update.queue_time = begun - asked;
+  final_update.evaluation_time = evaluated - begun;
+  final_update.scoring_time = absl::Now() - evaluated;
   return sink(final_update);
 }
 
@@ -338,5 +345,7 @@ absl::Status Queries::ExportTraces(const ExportTracesRequest& request, const Can
 absl::StatusOr<Operation> Queries::TraceSamples(const TraceSamplesRequest& request) {
   return impl_->TraceSamples(request);
 }
+
+int64_t Queries::cached_draw_bytes() const { return impl_->cached_draw_bytes(); }
 
 }  // namespace bif::jobs

@@ -25,6 +25,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "src/attribution/estimator.h"
 #include "src/base/cancel.h"
 #include "src/base/clock.h"
@@ -104,6 +105,10 @@ struct AttributeUpdate {
   bool final = false;
   Provenance provenance;
   uint64_t rows_evaluated = 0;  // query rows whose traces had to be computed
+  // Of the final answer: waiting for the device, evaluating or reading the query, scoring.
+  absl::Duration queue_time;
+  absl::Duration evaluation_time;
+  absl::Duration scoring_time;
 };
 
 struct ScoreMatrixRequest {
@@ -241,6 +246,8 @@ class Queries {
   // their tokens, at every draw and keeps them.
   // It goes on after a restart where it stopped; what is traced already is not evaluated again.
   absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
+
+  int64_t cached_draw_bytes() const;
 
  private:
   class Impl;

@@ -55,6 +55,7 @@ class Queries::Impl {
   absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                             absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);
   absl::StatusOr<Operation> TraceSamples(const TraceSamplesRequest& request);
+  int64_t cached_draw_bytes() const { return draws_.cached_bytes(); }
 
  private:
   // A posterior as a query sees it.
