@@ -65,7 +65,7 @@ void AddTenantCommands(CLI::App& admin, Action& action) {
          PrintJson(session.out, all);
          return absl::OkStatus();
        }
-       for (const v1::Tenant& tenant : all.tenants()) PrintTenant(session, tenant);
+       for (const v1::Tenant& one : all.tenants()) PrintTenant(session, one);
        return absl::OkStatus();
      });
 }
