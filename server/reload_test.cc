@@ -39,6 +39,7 @@ TEST(Reload, EveryFieldMarkedSoIsTaken) {
                      .threads = 3,
                      .allowed_roots = {"/"},
                      .memory_mib = 99,
+                     .require_tokens = true,
                      .port_file = "/p",
                      .drain_time = absl::Seconds(1),
                      .log_level = observe::LogLevel::kError,
