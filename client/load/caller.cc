@@ -23,41 +23,41 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
-// What all calls have; deletes itself when the call has ended.
-struct CallState {
+// What is left of a call once it has ended.
+struct CallReport {
   CallRecord record;
   RunClock& clock;
   Caller::Done done;
-  grpc::ClientContext context;
 
-  CallState(CallRecord call, RunClock& run_clock, Caller::Done on_end, absl::Duration deadline)
-      : record(std::move(call)), clock(run_clock), done(std::move(on_end)) {
-    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    record.sent = clock.Elapsed();
-  }
+  // To be called when nothing of the call is left: whoever hears of its end may let go of the
+  // channel, and a channel must not find its last owner on a thread of gRPC's.
   void End(absl::StatusCode code) {
-    record.last = clock.Elapsed();
     record.code = code;
     done(record);
   }
 };
 
+grpc::ClientContext* SetDeadline(grpc::ClientContext& context, absl::Duration deadline) {
+  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  return &context;
+}
+
 class AttributeCall final : public grpc::ClientReadReactor<v1::AttributeResponse> {
  public:
-  AttributeCall(std::unique_ptr<CallState> state, v1::AttributeRequest request,
-                const std::shared_ptr<grpc::Channel>& channel)
-      : state_(std::move(state)),
+  AttributeCall(CallReport report, v1::AttributeRequest request,
+                const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline)
+      : report_(std::move(report)),
         request_(std::move(request)),
         stub_(v1::Attribution::NewStub(channel)) {
-    stub_->async()->Attribute(&state_->context, &request_, this);
+    stub_->async()->Attribute(SetDeadline(context_, deadline), &request_, this);
     StartRead(&message_);
     StartCall();
   }
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
-    CallRecord& record = state_->record;
-    if (!record.first_message) record.first_message = state_->clock.Elapsed();
+    CallRecord& record = report_.record;
+    if (!record.first_message) record.first_message = report_.clock.Elapsed();
     if (message_.final()) final_ = true;
     if (message_.has_server_times()) {
       const v1::ServerTimes& times = message_.server_times();
@@ -72,12 +72,15 @@ class AttributeCall final : public grpc::ClientReadReactor<v1::AttributeResponse
   void OnDone(const grpc::Status& status) override {
     absl::StatusCode code = static_cast<absl::StatusCode>(status.error_code());
     if (status.ok() && !final_) code = absl::StatusCode::kInternal;  // an answer without an end
-    state_->End(code);
+    report_.record.last = report_.clock.Elapsed();
+    CallReport report = std::move(report_);
     delete this;
+    report.End(code);
   }
 
  private:
-  const std::unique_ptr<CallState> state_;
+  CallReport report_;
+  grpc::ClientContext context_;
   const v1::AttributeRequest request_;
   const std::unique_ptr<v1::Attribution::Stub> stub_;
   v1::AttributeResponse message_;
@@ -89,28 +92,33 @@ class AttributeCall final : public grpc::ClientReadReactor<v1::AttributeResponse
 class HealthCall {
  public:
   using Empty = google::protobuf::Empty;
-  static void Start(std::unique_ptr<CallState> state,
-                    const std::shared_ptr<grpc::Channel>& channel) {
-    auto* call = new HealthCall(std::move(state), channel);
-    call->stub_.UnaryCall(&call->state_->context, "/grpc.health.v1.Health/Check", {},
-                          &call->request_, &call->response_, [call](const grpc::Status& status) {
-                            call->End(status);
-                            delete call;
-                          });
+  static void Start(CallReport report, const std::shared_ptr<grpc::Channel>& channel,
+                    absl::Duration deadline) {
+    auto* call = new HealthCall(std::move(report), channel);
+    call->stub_.UnaryCall(SetDeadline(call->context_, deadline), "/grpc.health.v1.Health/Check", {},
+                          &call->request_, &call->response_,
+                          [call](const grpc::Status& status) { call->End(status); });
   }
 
  private:
-  HealthCall(std::unique_ptr<CallState> state, const std::shared_ptr<grpc::Channel>& channel)
-      : state_(std::move(state)), stub_(channel) {}
+  HealthCall(CallReport report, const std::shared_ptr<grpc::Channel>& channel)
+      : report_(std::move(report)), stub_(channel) {}
 
   void End(const grpc::Status& status) {
-    if (!status.ok()) return state_->End(static_cast<absl::StatusCode>(status.error_code()));
-    state_->record.first_message = state_->clock.Elapsed();
-    const bool serving = response_.SerializeAsString() == "\x08\x01";
-    state_->End(serving ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable);
+    absl::StatusCode code = static_cast<absl::StatusCode>(status.error_code());
+    report_.record.last = report_.clock.Elapsed();
+    if (status.ok()) {
+      report_.record.first_message = report_.record.last;
+      const bool serving = response_.SerializeAsString() == "\x08\x01";
+      if (!serving) code = absl::StatusCode::kUnavailable;
+    }
+    CallReport report = std::move(report_);
+    delete this;
+    report.End(code);
   }
 
-  const std::unique_ptr<CallState> state_;
+  CallReport report_;
+  grpc::ClientContext context_;
   grpc::TemplatedGenericStub<Empty, Empty> stub_;
   const Empty request_;
   Empty response_;
@@ -151,12 +159,12 @@ absl::StatusOr<std::unique_ptr<Caller>> Caller::Connect(const CallerOptions& opt
 void Caller::Start(Requests::Request request, CallRecord record, RunClock& clock, Done done) {
   const std::shared_ptr<grpc::Channel>& channel = channels_[next_channel_++ % channels_.size()];
   record.method = request.method;
-  auto state =
-      std::make_unique<CallState>(std::move(record), clock, std::move(done), options_.deadline);
+  record.sent = clock.Elapsed();
+  CallReport report{std::move(record), clock, std::move(done)};
   if (request.method == Method::kHealth) {
-    HealthCall::Start(std::move(state), channel);
+    HealthCall::Start(std::move(report), channel, options_.deadline);
   } else {
-    new AttributeCall(std::move(state), std::move(request.attribute), channel);
+    new AttributeCall(std::move(report), std::move(request.attribute), channel, options_.deadline);
   }
 }
 

@@ -118,6 +118,13 @@ TEST_F(LoadDriver, HealthIsCheckedWithoutAPosterior) {
   EXPECT_EQ(server_.calls("GetPosterior"), 0);
 }
 
+// A call that outlived the news of its end was the last owner of its channel, now and then, and
+// gRPC's thread then waited for itself.
+TEST_F(LoadDriver, ACallerMayGoAsSoonAsItsLastCallHasEnded) {
+  for (int round = 0; round < 100; ++round)
+    EXPECT_EQ(Run("stored-top-k,health", {.concurrency = 4, .calls = 8}).size(), 8u);
+}
+
 TEST_F(LoadDriver, AnOpenLoopDoesNotFlatterAServerThatStandsStill) {
   bool stalled = false;
   server_.attribute = [&](const v1::AttributeRequest&,
