@@ -68,7 +68,7 @@ absl::StatusOr<Caller> Gatekeeper::Identify(const grpc::CallbackServerContext& c
   if (tokens_required_ && !is_operator) {
     return WithReason(absl::UnauthenticatedError(
                           "a token is needed: send it as 'authorization: Bearer ...'; bifctl takes "
-                          "it from --token-file or BIF_TOKEN"),
+                          "it from BIF_TOKEN or --token"),
                       "TOKEN_MISSING");
   }
   caller.role = jobs::Role::kAdmin;
