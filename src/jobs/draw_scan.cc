@@ -38,6 +38,7 @@ void KeepNeededColumns(const engine::ProgramInfo& info, SampleBatch& samples) {
 
 // One group of a rider, and how far it has come.
 struct DrawScan::Unit {
+  uint64_t number = 0;  // no other unit of the scan ever has it, while its address may come again
   Rider* rider = nullptr;
   const EvaluationGroup* group = nullptr;
   size_t total = 0;
@@ -71,6 +72,7 @@ struct DrawScan::Rider {
 };
 
 struct DrawScan::Batch {
+  std::vector<uint64_t> numbers;  // of the members: who they were, also when they are gone
   std::vector<Unit*> members;
   std::unique_ptr<engine::ResidentRows> rows;
   size_t traces = 0;  // numbers of all its rows at one draw
@@ -108,6 +110,7 @@ void DrawScan::Join(std::vector<ScanRider> asked) {
     for (EvaluationGroup& group : rider->asked.spec.groups) {
       KeepNeededColumns(view_.sources.info, group.samples);
       auto unit = std::make_unique<Unit>();
+      unit->number = ++last_unit_;
       unit->rider = rider.get();
       unit->group = &group;
       unit->total = total_;
@@ -154,7 +157,6 @@ absl::Status DrawScan::TryJoin(std::vector<std::unique_ptr<Rider>>& joining) {
       if (own.ok()) continue;
       if (!absl::IsInvalidArgument(own)) return own;
       rider->asked.result->Report({{}, true, own});
-      batches_.clear();  // they may speak of its units
       rider.reset();
       found = true;
     }
@@ -217,10 +219,13 @@ std::vector<std::vector<DrawScan::Unit*>> DrawScan::Alike(const std::vector<Unit
 }
 
 absl::StatusOr<DrawScan::Batch*> DrawScan::BatchOf(std::vector<Unit*> members) {
+  std::vector<uint64_t> numbers;
+  for (const Unit* unit : members) numbers.push_back(unit->number);
   for (const auto& known : batches_) {
-    if (known->members == members) return known.get();
+    if (known->numbers == numbers) return known.get();
   }
   auto batch = std::make_unique<Batch>();
+  batch->numbers = std::move(numbers);
   batch->members = std::move(members);
   if (batch->members.size() == 1) {
     BIF_ASSIGN_OR_RETURN(batch->rows, model_->Upload(batch->members[0]->group->samples));
@@ -328,7 +333,6 @@ void DrawScan::DropCancelled() {
   std::erase_if(riders_, [this](const auto& rider) {
     if (!rider->asked.cancel.cancelled()) return false;
     End(*rider, absl::CancelledError("the query was cancelled"));
-    batches_.clear();  // they may speak of its units
     return true;
   });
 }
@@ -402,7 +406,6 @@ void DrawScan::Slice() {
   std::erase_if(riders_, [&](const auto& rider) {
     if (rider->finished()) {
       End(*rider, absl::OkStatus());
-      batches_.clear();
       return true;
     }
     rider->asked.result->Report({{static_cast<uint32_t>(rider->origin / chains),

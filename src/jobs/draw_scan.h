@@ -106,6 +106,7 @@ class DrawScan {
       total_;  // places: draws times chains; place k is chain k % chains of draw k / chains
   std::shared_ptr<engine::Model> model_;
   std::vector<std::unique_ptr<Rider>> riders_;
+  uint64_t last_unit_ = 0;
   std::vector<std::unique_ptr<Batch>> batches_;  // of the last slice; freed before model_
   size_t position_ = 0;                          // the next place
   size_t slice_ = 4;                             // places, grown while slices are quick

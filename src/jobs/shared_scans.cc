@@ -25,11 +25,7 @@ class SharedScans::Task : public DeviceTask {
 
   void Abandon(const absl::Status& why) override {
     scan_.EndAll(why);
-    bool ended = false;
-    while (!ended) {
-      for (const ScanRider& rider : scans_.TakeWaiting(key_, true, ended))
-        rider.result->Report({{}, true, why});
-    }
+    scans_.EndWaiting(key_, why);
   }
 
  private:
@@ -48,6 +44,14 @@ std::vector<ScanRider> SharedScans::TakeWaiting(const Key& key, bool may_end, bo
   return riders;
 }
 
+void SharedScans::EndWaiting(const Key& key, const absl::Status& why) {
+  bool ended = false;
+  while (!ended) {
+    for (const ScanRider& rider : TakeWaiting(key, true, ended))
+      rider.result->Report({{}, true, why});
+  }
+}
+
 absl::Status SharedScans::Ride(ScanRider rider) {
   const PosteriorView view = rider.spec.view;
   const DeviceClaim claim{Priority::kInteractive, rider.tenant};
@@ -59,13 +63,8 @@ absl::Status SharedScans::Ride(ScanRider rider) {
     if (!is_new) return absl::OkStatus();
   }
   const absl::Status submitted = executor_.Submit(claim, std::make_unique<Task>(*this, key, view));
-  if (submitted.ok()) return submitted;
   // Others may have come to ride with it meanwhile.
-  bool ended = false;
-  while (!ended) {
-    for (const ScanRider& other : TakeWaiting(key, true, ended))
-      other.result->Report({{}, true, submitted});
-  }
+  if (!submitted.ok()) EndWaiting(key, submitted);
   return submitted;
 }
 

@@ -46,6 +46,8 @@ class SharedScans {
     }
   };
 
+  // Ends who waits, and the scan with them.
+  void EndWaiting(const Key& key, const absl::Status& why);
   // Who has come since the last time. With none, and `may_end`, the scan is taken off the list.
   std::vector<ScanRider> TakeWaiting(const Key& key, bool may_end, bool& ended);
 

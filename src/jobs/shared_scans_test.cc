@@ -249,6 +249,25 @@ TEST_F(SharedScansTest, AnEngineThatFailsEndsAllRidersAndTheNextOneIsServed) {
   EXPECT_TRUE(Start(1, 1).Wait().status.ok());
 }
 
+TEST_F(SharedScansTest, WhoWaitsWhileARideFailsIsServedWithTheirOwnNumbers) {
+  const std::vector<float> alone = Alone(2, 5);
+  // The first rider fails at w*, before any draw; the second waits meanwhile.
+  const int64_t fails = engine_.hooks().observe_calls + 1;
+  engine_.hooks().on_observe = [this, fails](int64_t n) -> absl::Status {
+    if (n != fails) return absl::OkStatus();
+    held_.Notify();
+    release_.WaitForNotification();
+    return absl::ResourceExhaustedError("out of device memory");
+  };
+  const Ride failed = Start(2, 1);
+  AwaitHeld();
+  const Ride next = Start(2, 5);
+  Release();
+  EXPECT_TRUE(absl::IsResourceExhausted(failed.Wait().status));
+  ASSERT_TRUE(next.Wait().status.ok());
+  EXPECT_EQ(next.numbers(), alone);
+}
+
 TEST_F(SharedScansTest, TenantsPayForTheirRows) {
   {
     absl::MutexLock lock(&mutex_);
