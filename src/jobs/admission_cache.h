@@ -6,14 +6,14 @@
 // bulk, moves nobody out. Thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <list>
 #include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "src/jobs/cache_entries.h"
 #include "src/jobs/frequency_sketch.h"
 
 namespace bif::jobs {
@@ -22,9 +22,8 @@ namespace bif::jobs {
 // room.
 enum class CacheUse : uint8_t { kInteractive, kBulk };
 
-// `Key` needs AbslHashValue or a type that Abseil hashes; `Fingerprint` gives 64 bits of it, the
-// same in every process, so that what is kept can be foretold. `Value` is copied out: use a
-// shared_ptr.
+// `Fingerprint` gives 64 bits of a key, the same in every process, so that what is kept can be
+// foretold. `Value` is copied out: use a shared_ptr.
 template <typename Key, typename Value, typename Fingerprint>
 class AdmissionCache {
  public:
@@ -34,81 +33,61 @@ class AdmissionCache {
   std::optional<Value> Find(const Key& key, CacheUse use) {
     absl::MutexLock lock(&mutex_);
     if (use == CacheUse::kInteractive) sketch_.Count(Fingerprint()(key));
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return std::nullopt;
-    if (use == CacheUse::kInteractive) order_.splice(order_.begin(), order_, found->second);
-    return found->second->value;
+    const auto* const found = entries_.Find(key);
+    if (found == nullptr) return std::nullopt;
+    if (use == CacheUse::kInteractive) entries_.MoveToFront(key);
+    return found->value;
   }
 
   bool Contains(const Key& key) const {
     absl::MutexLock lock(&mutex_);
-    return entries_.contains(key);
+    return entries_.Contains(key);
   }
 
   // After Find has missed. Whether it is kept now.
   bool Offer(const Key& key, Value value, int64_t bytes, CacheUse use) {
     absl::MutexLock lock(&mutex_);
-    if (entries_.contains(key)) return true;
+    if (entries_.Contains(key)) return true;
     if (bytes > max_bytes_) return false;
-    if (bytes_ + bytes > max_bytes_ &&
+    if (entries_.bytes() + bytes > max_bytes_ &&
         (use == CacheUse::kBulk || !MakeRoom(bytes, sketch_.Frequency(Fingerprint()(key)))))
       return false;
-    const auto place = use == CacheUse::kBulk ? order_.end() : order_.begin();
-    entries_[key] = order_.insert(place, {key, std::move(value), bytes});
-    bytes_ += bytes;
+    entries_.Insert(use == CacheUse::kBulk ? entries_.end() : entries_.begin(), key,
+                    std::move(value), bytes);
     return true;
   }
 
   template <typename Predicate>
   void EraseIf(Predicate predicate) {
     absl::MutexLock lock(&mutex_);
-    for (auto it = order_.begin(); it != order_.end();) {
-      const auto next = std::next(it);
-      if (predicate(it->key)) Erase(it);
-      it = next;
-    }
+    entries_.EraseIf(predicate);
   }
 
   int64_t bytes() const {
     absl::MutexLock lock(&mutex_);
-    return bytes_;
+    return entries_.bytes();
   }
 
  private:
-  struct Entry {
-    Key key;
-    Value value;
-    int64_t bytes;
-  };
-  using Place = typename std::list<Entry>::iterator;
-
   // Erases the values used longest ago until there is room, or none if one of them is wanted about
   // as often as the newcomer: by one request less at most, which is what a scan that has come by
   // the one and not yet by the other makes of equals.
   bool MakeRoom(int64_t bytes, uint8_t frequency) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    int64_t freed = max_bytes_ - bytes_;
-    Place first = order_.end();
+    int64_t freed = max_bytes_ - entries_.bytes();
+    auto first = entries_.end();
     while (freed < bytes) {
       --first;
       if (sketch_.Frequency(Fingerprint()(first->key)) + 1 >= frequency) return false;
       freed += first->bytes;
     }
-    while (first != order_.end()) Erase(first++);
+    while (first != entries_.end()) entries_.Erase(first++);
     return true;
-  }
-
-  void Erase(Place place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    bytes_ -= place->bytes;
-    entries_.erase(place->key);
-    order_.erase(place);
   }
 
   const int64_t max_bytes_;
   mutable absl::Mutex mutex_;                       // guards all below
   FrequencySketch sketch_ ABSL_GUARDED_BY(mutex_);  // of what is asked for, kept or not
-  std::list<Entry> order_ ABSL_GUARDED_BY(mutex_);  // used last first
-  absl::flat_hash_map<Key, Place> entries_ ABSL_GUARDED_BY(mutex_);
-  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  CacheEntries<Key, Value> entries_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace bif::jobs

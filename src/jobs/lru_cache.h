@@ -2,17 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "src/jobs/cache_entries.h"
 
 namespace bif::jobs {
 
-// `Key` needs AbslHashValue or a type that Abseil hashes. `Value` is copied out: use a shared_ptr.
+// `Value` is copied out: use a shared_ptr.
 template <typename Key, typename Value>
 class LruCache {
  public:
@@ -20,68 +20,46 @@ class LruCache {
 
   std::optional<Value> Find(const Key& key) {
     absl::MutexLock lock(&mutex_);
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return std::nullopt;
-    order_.splice(order_.begin(), order_, found->second);
-    return found->second->value;
+    const auto* const found = entries_.Find(key);
+    if (found == nullptr) return std::nullopt;
+    entries_.MoveToFront(key);
+    return found->value;
   }
 
   // Gives a value away: it is no longer kept.
   std::optional<Value> Take(const Key& key) {
     absl::MutexLock lock(&mutex_);
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return std::nullopt;
-    std::optional<Value> value(std::move(found->second->value));
-    EraseEntry(key);
+    auto* const found = entries_.Find(key);
+    if (found == nullptr) return std::nullopt;
+    std::optional<Value> value(std::move(found->value));
+    entries_.Erase(key);
     return value;
   }
 
   // Replaces what is there. A value above the limit is not kept.
   void Insert(const Key& key, Value value, int64_t bytes) {
     absl::MutexLock lock(&mutex_);
-    EraseEntry(key);
+    entries_.Erase(key);
     if (bytes > max_bytes_) return;
-    while (bytes_ + bytes > max_bytes_) EraseEntry(order_.back().key);
-    order_.push_front({key, std::move(value), bytes});
-    entries_[key] = order_.begin();
-    bytes_ += bytes;
+    while (entries_.bytes() + bytes > max_bytes_) entries_.Erase(std::prev(entries_.end()));
+    entries_.Insert(entries_.begin(), key, std::move(value), bytes);
   }
 
   template <typename Predicate>
   void EraseIf(Predicate predicate) {
     absl::MutexLock lock(&mutex_);
-    for (auto it = order_.begin(); it != order_.end();) {
-      const auto next = std::next(it);
-      if (predicate(it->key)) EraseEntry(Key(it->key));
-      it = next;
-    }
+    entries_.EraseIf(predicate);
   }
 
   int64_t bytes() const {
     absl::MutexLock lock(&mutex_);
-    return bytes_;
+    return entries_.bytes();
   }
 
  private:
-  struct Entry {
-    Key key;
-    Value value;
-    int64_t bytes;
-  };
-
-  void EraseEntry(Key key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    bytes_ -= found->second->bytes;
-    order_.erase(found->second);
-    entries_.erase(found);
-  }
-
   const int64_t max_bytes_;
-  mutable absl::Mutex mutex_;                       // guards all below
-  std::list<Entry> order_ ABSL_GUARDED_BY(mutex_);  // used last first
-  absl::flat_hash_map<Key, typename std::list<Entry>::iterator> entries_ ABSL_GUARDED_BY(mutex_);
-  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable absl::Mutex mutex_;  // guards entries_
+  CacheEntries<Key, Value> entries_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace bif::jobs
