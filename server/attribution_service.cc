@@ -21,8 +21,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return StartUnary(
         runtime_, context, "bif.v1.Attribution/TraceSamples", request, response,
         [=, this](const Caller& caller) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::TraceSamplesRequest wanted, FromProto(*request));
-          wanted.request.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::TraceSamplesRequest wanted,
+                               FromProto(*request, caller.tenant));
           BIF_ASSIGN_OR_RETURN(const jobs::Operation operation, queries_.TraceSamples(wanted));
           observe::LogInfo("operation",
                            {{"operation", operation.name}, {"posterior", operation.target}});
@@ -37,8 +37,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return ServerStreamCall<Response>::Start(
         runtime_, context, "bif.v1.Attribution/Attribute", request,
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::AttributeRequest question, FromProto(*request));
-          question.queries.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::AttributeRequest question,
+                               FromProto(*request, caller.tenant));
           return queries_.Attribute(question, writer.cancel(),
                                     [&](const jobs::AttributeUpdate& update) {
                                       Response message;
@@ -56,8 +56,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return ServerStreamCall<Response>::Start(
         runtime_, context, "bif.v1.Attribution/ScoreMatrix", request,
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::ScoreMatrixRequest question, FromProto(*request));
-          question.queries.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::ScoreMatrixRequest question,
+                               FromProto(*request, caller.tenant));
           bool first = true;
           return queries_.ScoreMatrix(question, writer.cancel(),
                                       [&](const jobs::ScoreBlock& block) {
@@ -75,8 +75,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return ServerStreamCall<Response>::Start(
         runtime_, context, "bif.v1.Attribution/SelfInfluence", request,
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::SelfInfluenceRequest question, FromProto(*request));
-          question.candidates.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::SelfInfluenceRequest question,
+                               FromProto(*request, caller.tenant));
           bool first = true;
           return queries_.SelfInfluence(question, writer.cancel(),
                                         [&](const jobs::SelfInfluenceBlock& block) {
@@ -94,9 +94,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return ServerStreamCall<Response>::Start(
         runtime_, context, "bif.v1.Attribution/TokenInfluence", request,
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::TokenInfluenceRequest question, FromProto(*request));
-          question.training.tenant = caller.tenant;
-          question.query.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::TokenInfluenceRequest question,
+                               FromProto(*request, caller.tenant));
           bool first = true;
           return queries_.TokenInfluence(question, writer.cancel(),
                                          [&](const jobs::TokenInfluenceBlock& block) {
@@ -114,8 +113,8 @@ class AttributionService final : public v1::Attribution::CallbackService {
     return ServerStreamCall<Response>::Start(
         runtime_, context, "bif.v1.Attribution/ExportTraces", request,
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
-          BIF_ASSIGN_OR_RETURN(jobs::ExportTracesRequest question, FromProto(*request));
-          question.samples.tenant = caller.tenant;
+          BIF_ASSIGN_OR_RETURN(const jobs::ExportTracesRequest question,
+                               FromProto(*request, caller.tenant));
           return queries_.ExportTraces(question, writer.cancel(),
                                        [&](const jobs::TraceExportBlock& block) {
                                          Response message;

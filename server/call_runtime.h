@@ -28,6 +28,13 @@ struct CallRuntime {
   observe::Metrics& metrics;
 };
 
+// Lets a call in, or says why not: the server drains, the caller is unknown, may not do this or
+// comes too often, or names what is not theirs. Names in `request` (nullptr: it comes later, in
+// pieces) are then the jobs' own. `caller` is filled as soon as they are known, so that an error
+// can be told in their words. Never blocks.
+absl::Status LetIn(CallRuntime& runtime, const grpc::CallbackServerContext& context,
+                   const std::string& method, google::protobuf::Message* request, Caller& caller);
+
 // Runs a handler's work with the log fields of its call; what a library throws becomes a status, so
 // that no request ends the daemon.
 absl::Status RunGuarded(const std::string& method, const Caller& caller,

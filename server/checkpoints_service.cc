@@ -23,8 +23,7 @@ class ProgramReceiver final : public MessageReceiver<v1::CreateProgramRequest> {
     if (!message.has_spec()) return upload_.CountEmpty();
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
     path_ = message.spec().path();
-    BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec()));
-    spec_.request.tenant = tenant_;
+    BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec(), tenant_));
     return absl::OkStatus();
   }
 
@@ -59,8 +58,7 @@ class CheckpointReceiver final : public MessageReceiver<v1::CreateCheckpointRequ
     if (message.has_file()) return upload_.StartFile(message.file(), from_chunks_);
     if (!message.has_spec()) return upload_.CountEmpty();
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
-    spec_ = FromProto(message.spec());
-    spec_.request.tenant = tenant_;
+    spec_ = FromProto(message.spec(), tenant_);
     path_ = message.spec().path();
     from_chunks_ = message.spec().from_chunks();
     if (from_chunks_ && !path_.empty())

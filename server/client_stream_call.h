@@ -44,11 +44,8 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
                                                  google::protobuf::Message* response,
                                                  const MakeReceiver& make_receiver) {
     auto* call = new ClientStreamCall(runtime, context, std::move(method), response);
-    const absl::Status admitted = [&]() -> absl::Status {
-      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
-      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, call->call_.method()));
-      return absl::OkStatus();
-    }();
+    const absl::Status admitted =
+        LetIn(runtime, *context, call->call_.method(), nullptr, call->caller_);
     if (admitted.ok()) {
       call->receiver_ = make_receiver(call->caller_);
       call->StartRead(&call->message_);

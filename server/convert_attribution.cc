@@ -7,8 +7,10 @@ namespace bif::server {
 namespace {
 
 absl::StatusOr<jobs::SampleSet> SampleSetFromProto(const v1::SampleSet& proto,
-                                                   const std::string& path) {
+                                                   const std::string& path,
+                                                   const std::string& tenant) {
   jobs::SampleSet set;
+  set.tenant = tenant;
   BIF_ASSIGN_OR_RETURN(set.inline_samples, FromProto(proto.inline_(), path + ".inline"));
   set.dataset = proto.dataset();
   set.sample_ids = Strings(proto.sample_ids());
@@ -112,41 +114,48 @@ void Assign(const std::vector<std::string>& values,
 
 }  // namespace
 
-absl::StatusOr<jobs::AttributeRequest> FromProto(const v1::AttributeRequest& proto) {
+absl::StatusOr<jobs::AttributeRequest> FromProto(const v1::AttributeRequest& proto,
+                                                 const std::string& tenant) {
   jobs::AttributeRequest request;
   request.posterior = proto.posterior();
-  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries"));
-  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries", tenant));
+  BIF_ASSIGN_OR_RETURN(request.candidates,
+                       SampleSetFromProto(proto.candidates(), "candidates", tenant));
   BIF_RETURN_IF_ERROR(FillScoring(proto, request));
   request.top_k = proto.top_k();
   return request;
 }
 
-absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const v1::ScoreMatrixRequest& proto) {
+absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const v1::ScoreMatrixRequest& proto,
+                                                   const std::string& tenant) {
   jobs::ScoreMatrixRequest request;
   request.posterior = proto.posterior();
-  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries"));
-  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_ASSIGN_OR_RETURN(request.queries, SampleSetFromProto(proto.queries(), "queries", tenant));
+  BIF_ASSIGN_OR_RETURN(request.candidates,
+                       SampleSetFromProto(proto.candidates(), "candidates", tenant));
   BIF_RETURN_IF_ERROR(FillScoring(proto, request));
   request.standard_errors = proto.standard_errors();
   return request;
 }
 
-absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const v1::SelfInfluenceRequest& proto) {
+absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const v1::SelfInfluenceRequest& proto,
+                                                     const std::string& tenant) {
   jobs::SelfInfluenceRequest request;
   request.posterior = proto.posterior();
-  BIF_ASSIGN_OR_RETURN(request.candidates, SampleSetFromProto(proto.candidates(), "candidates"));
+  BIF_ASSIGN_OR_RETURN(request.candidates,
+                       SampleSetFromProto(proto.candidates(), "candidates", tenant));
   BIF_ASSIGN_OR_RETURN(request.centring,
                        EnumFromProto(proto.centring(), v1::Centring_IsValid(proto.centring()),
                                      request.centring, "centring"));
   return request;
 }
 
-absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const v1::TokenInfluenceRequest& proto) {
+absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const v1::TokenInfluenceRequest& proto,
+                                                      const std::string& tenant) {
   jobs::TokenInfluenceRequest request;
   request.posterior = proto.posterior();
-  BIF_ASSIGN_OR_RETURN(request.training, SampleSetFromProto(proto.training(), "training"));
-  BIF_ASSIGN_OR_RETURN(request.query, SampleSetFromProto(proto.query(), "query"));
+  BIF_ASSIGN_OR_RETURN(request.training, SampleSetFromProto(proto.training(), "training", tenant));
+  BIF_ASSIGN_OR_RETURN(request.query, SampleSetFromProto(proto.query(), "query", tenant));
   BIF_ASSIGN_OR_RETURN(request.estimator,
                        EnumFromProto(proto.estimator(), v1::Estimator_IsValid(proto.estimator()),
                                      request.estimator, "estimator"));
@@ -159,17 +168,19 @@ absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const v1::TokenInfluenceRe
   return request;
 }
 
-absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesRequest& proto) {
+absl::StatusOr<jobs::ExportTracesRequest> FromProto(const v1::ExportTracesRequest& proto,
+                                                    const std::string& tenant) {
   jobs::ExportTracesRequest request;
   request.posterior = proto.posterior();
-  BIF_ASSIGN_OR_RETURN(request.samples, SampleSetFromProto(proto.samples(), "samples"));
+  BIF_ASSIGN_OR_RETURN(request.samples, SampleSetFromProto(proto.samples(), "samples", tenant));
   BIF_ASSIGN_OR_RETURN(request.observable, ObservableFromProto(proto.observable()));
   return request;
 }
 
-absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const v1::TraceSamplesRequest& proto) {
+absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const v1::TraceSamplesRequest& proto,
+                                                    const std::string& tenant) {
   BIF_ASSIGN_OR_RETURN(const bool tokens, WantsTokens(proto.granularity(), "granularity"));
-  return jobs::TraceSamplesRequest{.request = {.id = proto.request_id()},
+  return jobs::TraceSamplesRequest{.request = {.tenant = tenant, .id = proto.request_id()},
                                    .posterior = proto.posterior(),
                                    .dataset = proto.dataset(),
                                    .sample_ids = Strings(proto.sample_ids()),

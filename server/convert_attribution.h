@@ -7,12 +7,18 @@
 
 namespace bif::server {
 
-absl::StatusOr<jobs::AttributeRequest> FromProto(const bif::v1::AttributeRequest& proto);
-absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const bif::v1::ScoreMatrixRequest& proto);
-absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const bif::v1::SelfInfluenceRequest& proto);
-absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const bif::v1::TokenInfluenceRequest& proto);
-absl::StatusOr<jobs::ExportTracesRequest> FromProto(const bif::v1::ExportTracesRequest& proto);
-absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const bif::v1::TraceSamplesRequest& proto);
+absl::StatusOr<jobs::AttributeRequest> FromProto(const bif::v1::AttributeRequest& proto,
+                                                 const std::string& tenant);
+absl::StatusOr<jobs::ScoreMatrixRequest> FromProto(const bif::v1::ScoreMatrixRequest& proto,
+                                                   const std::string& tenant);
+absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const bif::v1::SelfInfluenceRequest& proto,
+                                                     const std::string& tenant);
+absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const bif::v1::TokenInfluenceRequest& proto,
+                                                      const std::string& tenant);
+absl::StatusOr<jobs::ExportTracesRequest> FromProto(const bif::v1::ExportTracesRequest& proto,
+                                                    const std::string& tenant);
+absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const bif::v1::TraceSamplesRequest& proto,
+                                                    const std::string& tenant);
 
 void ToProto(const jobs::AttributeUpdate& update, bif::v1::AttributeResponse* proto);
 // A block's provenance, or summary, is for its stream's first message only.

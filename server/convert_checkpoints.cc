@@ -18,9 +18,10 @@ absl::StatusOr<engine::SequenceSpec> FromProto(const v1::SequenceSpec& proto) {
 
 }  // namespace
 
-absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
+absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto,
+                                            const std::string& tenant) {
   jobs::ProgramSpec spec;
-  spec.request = {.id = proto.request_id()};
+  spec.request = {.tenant = tenant, .id = proto.request_id()};
   spec.display_name = proto.display_name();
   if (proto.loss() == v1::LOSS_KIND_UNSPECIFIED) {
     return FieldError("spec.loss",
@@ -39,8 +40,8 @@ absl::StatusOr<jobs::ProgramSpec> FromProto(const v1::ProgramSpec& proto) {
   return spec;
 }
 
-jobs::CheckpointSpec FromProto(const v1::CheckpointSpec& proto) {
-  return {.request = {.id = proto.request_id()},
+jobs::CheckpointSpec FromProto(const v1::CheckpointSpec& proto, const std::string& tenant) {
+  return {.request = {.tenant = tenant, .id = proto.request_id()},
           .display_name = proto.display_name(),
           .program = proto.program()};
 }

@@ -7,8 +7,9 @@
 
 namespace bif::server {
 
-absl::StatusOr<jobs::ProgramSpec> FromProto(const bif::v1::ProgramSpec& proto);
-jobs::CheckpointSpec FromProto(const bif::v1::CheckpointSpec& proto);
+absl::StatusOr<jobs::ProgramSpec> FromProto(const bif::v1::ProgramSpec& proto,
+                                            const std::string& tenant);
+jobs::CheckpointSpec FromProto(const bif::v1::CheckpointSpec& proto, const std::string& tenant);
 
 void ToProto(const jobs::Program& program, bif::v1::Program* proto);
 void ToProto(const jobs::Checkpoint& checkpoint, bif::v1::Checkpoint* proto);

@@ -2,7 +2,8 @@
 // gRPC.
 //
 // Everywhere in convert_*: ToProto fills a message from a struct and cannot fail; FromProto gives a
-// field error whose path begins with `path`, the field's own place in the request.
+// field error whose path begins with `path`, the field's own place in the request. Requests that
+// make or ask something take the caller's tenant too: none can be left without one.
 #pragma once
 
 #include <string>

@@ -5,18 +5,22 @@
 
 namespace bif::server {
 
-absl::StatusOr<jobs::DatasetSpec> FromProto(const v1::CreateDatasetRequest& proto) {
+absl::StatusOr<jobs::DatasetSpec> FromProto(const v1::CreateDatasetRequest& proto,
+                                            const std::string& tenant) {
   jobs::DatasetSpec spec;
-  spec.request = {.id = proto.request_id()};
-  spec.id = proto.dataset_id();
+  spec.request = {.tenant = tenant, .id = proto.request_id()};
+  if (proto.dataset_id().find(jobs::kTenantMark) != std::string::npos)
+    return FieldError("dataset_id", "must hold a-z, 0-9 and - alone");
+  spec.id = jobs::ScopedId(tenant, proto.dataset_id());
   spec.display_name = proto.display_name();
   BIF_ASSIGN_OR_RETURN(spec.columns, FromProto(proto.columns(), "columns"));
   return spec;
 }
 
-absl::StatusOr<jobs::ImportSpec> FromProto(const v1::ImportSamplesRequest& proto) {
+absl::StatusOr<jobs::ImportSpec> FromProto(const v1::ImportSamplesRequest& proto,
+                                           const std::string& tenant) {
   jobs::ImportSpec spec;
-  spec.request = {.id = proto.request_id()};
+  spec.request = {.tenant = tenant, .id = proto.request_id()};
   spec.dataset = proto.dataset();
   switch (proto.source_case()) {
     case v1::ImportSamplesRequest::kIdx: {

@@ -7,8 +7,10 @@
 
 namespace bif::server {
 
-absl::StatusOr<jobs::DatasetSpec> FromProto(const bif::v1::CreateDatasetRequest& proto);
-absl::StatusOr<jobs::ImportSpec> FromProto(const bif::v1::ImportSamplesRequest& proto);
+absl::StatusOr<jobs::DatasetSpec> FromProto(const bif::v1::CreateDatasetRequest& proto,
+                                            const std::string& tenant);
+absl::StatusOr<jobs::ImportSpec> FromProto(const bif::v1::ImportSamplesRequest& proto,
+                                           const std::string& tenant);
 
 void ToProto(const jobs::Dataset& dataset, bif::v1::Dataset* proto);
 void ToProto(const jobs::StoredSample& sample, bif::v1::Sample* proto);

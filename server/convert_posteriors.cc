@@ -18,9 +18,10 @@ void QuantilesToProto(const jobs::PosteriorDiagnostics::Quantiles& quantiles,
 
 }  // namespace
 
-absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& proto) {
+absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& proto,
+                                              const std::string& tenant) {
   jobs::PosteriorSpec spec;
-  spec.request = {.id = proto.request_id()};
+  spec.request = {.tenant = tenant, .id = proto.request_id()};
   spec.display_name = proto.display_name();
   spec.checkpoint = proto.checkpoint();
   spec.dataset = proto.dataset();

@@ -7,7 +7,8 @@
 
 namespace bif::server {
 
-absl::StatusOr<jobs::PosteriorSpec> FromProto(const bif::v1::CreatePosteriorRequest& proto);
+absl::StatusOr<jobs::PosteriorSpec> FromProto(const bif::v1::CreatePosteriorRequest& proto,
+                                              const std::string& tenant);
 
 void ToProto(const jobs::CostEstimate& estimate, bif::v1::CostEstimate* proto);
 void ToProto(const jobs::Posterior& posterior, bif::v1::Posterior* proto);

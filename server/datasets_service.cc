@@ -57,8 +57,7 @@ class UploadReceiver final : public MessageReceiver<v1::UploadSamplesRequest> {
     if (message.has_file()) return upload_.StartFile(message.file(), /*allowed=*/true);
     if (!message.has_spec()) return upload_.CountEmpty();
     BIF_RETURN_IF_ERROR(upload_.CountSpec());
-    BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec()));
-    spec_.request.tenant = tenant_;
+    BIF_ASSIGN_OR_RETURN(spec_, FromProto(message.spec(), tenant_));
     return absl::OkStatus();
   }
 
@@ -86,11 +85,8 @@ class DatasetsService final : public v1::Datasets::CallbackService {
                                           v1::Dataset* response) override {
     return StartUnary(runtime_, context, "bif.v1.Datasets/CreateDataset", request, response,
                       [=, this](const Caller& caller) -> absl::Status {
-                        BIF_ASSIGN_OR_RETURN(jobs::DatasetSpec spec, FromProto(*request));
-                        if (spec.id.find(jobs::kTenantMark) != std::string::npos)
-                          return FieldError("dataset_id", "must hold a-z, 0-9 and - alone");
-                        spec.id = jobs::ScopedId(caller.tenant, spec.id);
-                        spec.request.tenant = caller.tenant;
+                        BIF_ASSIGN_OR_RETURN(const jobs::DatasetSpec spec,
+                                             FromProto(*request, caller.tenant));
                         return Fill(datasets_.Create(spec), response, ToProto);
                       });
   }
@@ -100,8 +96,8 @@ class DatasetsService final : public v1::Datasets::CallbackService {
                                           v1::ImportSamplesResponse* response) override {
     return StartUnary(runtime_, context, "bif.v1.Datasets/ImportSamples", request, response,
                       [=, this](const Caller& caller) -> absl::Status {
-                        BIF_ASSIGN_OR_RETURN(jobs::ImportSpec spec, FromProto(*request));
-                        spec.request.tenant = caller.tenant;
+                        BIF_ASSIGN_OR_RETURN(const jobs::ImportSpec spec,
+                                             FromProto(*request, caller.tenant));
                         return Fill(datasets_.Import(spec), response, ToProto);
                       });
   }

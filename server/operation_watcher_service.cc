@@ -30,10 +30,8 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchOperationRespon
       }
     });
     const absl::Status admitted = [&]() -> absl::Status {
-      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
-      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, kMethod));
       v1::WatchOperationRequest qualified = *request;
-      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, kMethod, qualified));
+      BIF_RETURN_IF_ERROR(LetIn(runtime, *context, kMethod, &qualified, call->caller_));
       call->name_ = qualified.name();
       return absl::OkStatus();
     }();

@@ -40,10 +40,8 @@ class WaitCall final : public grpc::ServerUnaryReactor,
     absl::Duration timeout = kLongestWait;
     if (request->has_timeout()) timeout = std::min(timeout, FromProto(request->timeout()));
     const absl::Status started = [&]() -> absl::Status {
-      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
-      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, kMethod));
       lro::WaitOperationRequest qualified = *request;
-      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, kMethod, qualified));
+      BIF_RETURN_IF_ERROR(LetIn(runtime, *context, kMethod, &qualified, call->caller_));
       call->name_ = qualified.name();
       return runtime.calls.Submit([call, timeout] { call->Wait(timeout); });
     }();

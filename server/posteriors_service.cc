@@ -17,18 +17,17 @@ class PosteriorsService final : public v1::Posteriors::CallbackService {
   grpc::ServerUnaryReactor* CreatePosterior(grpc::CallbackServerContext* context,
                                             const v1::CreatePosteriorRequest* request,
                                             google::longrunning::Operation* response) override {
-    return StartUnary(runtime_, context, "bif.v1.Posteriors/CreatePosterior", request, response,
-                      [=, this](const Caller& caller) -> absl::Status {
-                        BIF_ASSIGN_OR_RETURN(jobs::PosteriorSpec spec, FromProto(*request));
-                        spec.request.tenant = caller.tenant;
-                        if (request->validate_only()) {
-                          BIF_ASSIGN_OR_RETURN(const jobs::CostEstimate estimate,
-                                               posteriors_.Estimate(spec));
-                          *response = EstimateToProto(estimate, spec);
-                          return absl::OkStatus();
-                        }
-                        return Answer(posteriors_.Create(spec), response);
-                      });
+    return StartUnary(
+        runtime_, context, "bif.v1.Posteriors/CreatePosterior", request, response,
+        [=, this](const Caller& caller) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(const jobs::PosteriorSpec spec, FromProto(*request, caller.tenant));
+          if (request->validate_only()) {
+            BIF_ASSIGN_OR_RETURN(const jobs::CostEstimate estimate, posteriors_.Estimate(spec));
+            *response = EstimateToProto(estimate, spec);
+            return absl::OkStatus();
+          }
+          return Answer(posteriors_.Create(spec), response);
+        });
   }
 
   grpc::ServerUnaryReactor* ExtendPosterior(grpc::CallbackServerContext* context,

@@ -52,11 +52,9 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
         new ServerStreamCall(runtime, std::move(method), std::move(produce)));
     call->self_ = call;
     const absl::Status started = [&]() -> absl::Status {
-      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
-      BIF_ASSIGN_OR_RETURN(call->caller_, runtime.gate.Admit(*context, call->call_.method()));
       // gRPC made the request for this call alone; it is const only for handlers.
-      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(call->caller_, call->call_.method(),
-                                               *const_cast<Request*>(request)));
+      BIF_RETURN_IF_ERROR(LetIn(runtime, *context, call->call_.method(),
+                                const_cast<Request*>(request), call->caller_));
       return runtime.streams.Submit([call] {
         call->ProducerReturned(RunGuarded(call->call_.method(), call->caller_,
                                           [call] { return call->produce_(call->caller_, *call); }));

@@ -20,9 +20,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void Start(CallRuntime& runtime, const grpc::CallbackServerContext& context,
              google::protobuf::Message& request) {
     const absl::Status started = [&]() -> absl::Status {
-      BIF_RETURN_IF_ERROR(runtime.registry.Admit());
-      BIF_ASSIGN_OR_RETURN(caller_, runtime.gate.Admit(context, call_.method()));
-      BIF_RETURN_IF_ERROR(runtime.gate.Qualify(caller_, call_.method(), request));
+      BIF_RETURN_IF_ERROR(LetIn(runtime, context, call_.method(), &request, caller_));
       return runtime.calls.Submit([this] { Run(); });
     }();
     if (!started.ok()) End(started);
