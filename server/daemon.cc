@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -84,12 +85,14 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config
   BIF_ASSIGN_OR_RETURN(impl->engine,
                        make_engine({.device = config.device, .threads = config.threads}));
   jobs::JobsOptions jobs_options = JobsOptionsOf(config);
-  jobs_options.executor.on_turn = [&metrics = impl->metrics](jobs::Priority priority,
-                                                             absl::Duration waited) {
-    metrics
-        .GetHistogram("bif_device_queue_wait_seconds", "Time between a task's turns on the device",
-                      observe::LatencyBuckets(), {{"class", jobs::PriorityName(priority)}})
-        .Observe(absl::ToDoubleSeconds(waited));
+  std::array<observe::Histogram, jobs::kPriorities> waits;  // made once: every step adds to one
+  for (size_t p = 0; p < waits.size(); ++p) {
+    waits[p] = impl->metrics.GetHistogram(
+        "bif_device_queue_wait_seconds", "Time between a task's turns on the device",
+        observe::LatencyBuckets(), {{"class", jobs::PriorityName(static_cast<jobs::Priority>(p))}});
+  }
+  jobs_options.executor.on_turn = [waits](jobs::Priority priority, absl::Duration waited) mutable {
+    waits[static_cast<size_t>(priority)].Observe(absl::ToDoubleSeconds(waited));
   };
   impl->ready = impl->metrics.GetGauge("bif_ready", "1 while the daemon takes calls, else 0");
   BIF_ASSIGN_OR_RETURN(impl->jobs, jobs::Jobs::Start(*impl->store, *impl->engine, jobs_options));

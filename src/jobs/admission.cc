@@ -24,6 +24,13 @@ std::string Seconds(absl::Duration duration) {
   return absl::StrCat(absl::ToInt64Seconds(duration), " s");
 }
 
+// Between the ends of operations, within what a caller should wait.
+absl::Duration MeanInterval(const std::deque<absl::Time>& ends) {
+  if (ends.size() < 2) return kUnknownRate;
+  const absl::Duration mean = (ends.back() - ends.front()) / static_cast<int64_t>(ends.size() - 1);
+  return std::clamp(mean, kShortestDelay, kLongestDelay);
+}
+
 }  // namespace
 
 Admission::Admission(const Tenants& tenants, storage::Catalog& catalog, Clock& clock,
@@ -100,10 +107,7 @@ absl::StatusOr<std::unique_ptr<Admission::Reservation>> Admission::AdmitOperatio
       what = absl::StrCat(account.operations, " operations are running or queued, ",
                           limits.running_operations,
                           " are allowed; wait for one of them, or cancel one");
-      const size_t ends = account.ends.size();
-      retry_after =
-          ends < 2 ? kUnknownRate
-                   : (account.ends.back() - account.ends.front()) / static_cast<int64_t>(ends - 1);
+      retry_after = MeanInterval(account.ends);
     } else if (limits.device_seconds_per_day > 0 &&
                (time >= time_limit || time + device_time > time_limit)) {
       reason = device_time > time_limit ? "DEVICE_TIME_TOO_LARGE" : "DEVICE_TIME";
@@ -118,11 +122,7 @@ absl::StatusOr<std::unique_ptr<Admission::Reservation>> Admission::AdmitOperatio
       account.reserved_bytes += estimate.disk_bytes;
     }
   }
-  if (reason != nullptr) {
-    const bool today = absl::string_view(reason) == "OPERATIONS";
-    return Refuse(tenant, reason, what,
-                  today ? std::clamp(retry_after, kShortestDelay, kLongestDelay) : retry_after);
-  }
+  if (reason != nullptr) return Refuse(tenant, reason, what, retry_after);
   return std::make_unique<Reservation>(*this, tenant, device_time, estimate.disk_bytes);
 }
 

@@ -91,8 +91,9 @@ bool DeviceExecutor::draining() const {
 }
 
 absl::Duration DeviceExecutor::busy() const {
-  absl::MutexLock lock(&mutex_);
-  return busy_;
+  absl::Duration all;
+  for (const auto& [whose, used] : used()) all += used;
+  return all;
 }
 
 DeviceExecutor::Usage DeviceExecutor::used() const {
@@ -133,7 +134,6 @@ DeviceTask::Outcome DeviceExecutor::TimedStep(const DeviceSchedule::Turn& turn, 
       options_.on_use({tenant, turn.claim.priority, part * (end - start)});
   }
   absl::MutexLock lock(&mutex_);
-  busy_ += end - start;
   for (const auto& [tenant, part] : shares) {
     schedule_.Charge(tenant, part * (end - start));
     used_[{tenant, turn.claim.priority}] += part * (end - start);

@@ -88,8 +88,8 @@ class DeviceExecutor {
   size_t tasks() const;
   size_t waiting(Priority priority) const;
   bool draining() const;
-  absl::Duration busy() const;  // time spent in Steps since the start
-  // The same, by tenant and class.
+  // Time spent in Steps since the start: all of it, and by tenant and class.
+  absl::Duration busy() const;
   using Usage = std::map<std::pair<std::string, Priority>, absl::Duration>;
   Usage used() const;
 
@@ -109,7 +109,6 @@ class DeviceExecutor {
   // By number, in order of submission. One that steps is not in the schedule.
   absl::btree_map<DeviceSchedule::Id, std::unique_ptr<DeviceTask>> tasks_ ABSL_GUARDED_BY(mutex_);
   DeviceSchedule::Id last_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Duration busy_ ABSL_GUARDED_BY(mutex_);
   Usage used_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> last_ ABSL_GUARDED_BY(mutex_);

@@ -99,27 +99,23 @@ absl::Status Jobs::ScheduleHousekeeping() {
 
 absl::StatusOr<int64_t> Jobs::StoredBytesOf(const std::string& tenant) {
   storage::Catalog& catalog = store_.catalog();
+  using storage::RecordKind;
+  BIF_ASSIGN_OR_RETURN(const auto datasets, RecordsOf<storage::pb::DatasetRecord>(
+                                                catalog, RecordKind::kDataset, tenant));
+  BIF_ASSIGN_OR_RETURN(const auto posteriors, RecordsOf<storage::pb::PosteriorRecord>(
+                                                  catalog, RecordKind::kPosterior, tenant));
+  BIF_ASSIGN_OR_RETURN(const auto checkpoints, RecordsOf<storage::pb::CheckpointRecord>(
+                                                   catalog, RecordKind::kCheckpoint, tenant));
   int64_t bytes = 0;
-  BIF_ASSIGN_OR_RETURN(const auto datasets, catalog.Scan<storage::pb::DatasetRecord>(TenantPrefix(
-                                                storage::RecordKind::kDataset, tenant)));
-  for (const auto& [key, dataset] : datasets) {
-    if (IsForeign(key) || dataset.rows() == 0) continue;
+  for (const auto& dataset : datasets) {
+    if (dataset.rows() == 0) continue;
     const double living = static_cast<double>(dataset.rows() - dataset.deleted()) /
                           static_cast<double>(dataset.rows());
     bytes += static_cast<int64_t>(living * static_cast<double>(dataset.bytes()));
   }
-  BIF_ASSIGN_OR_RETURN(const auto posteriors,
-                       catalog.Scan<storage::pb::PosteriorRecord>(
-                           TenantPrefix(storage::RecordKind::kPosterior, tenant)));
-  for (const auto& [key, posterior] : posteriors) {
-    if (!IsForeign(key)) bytes += posterior.disk_bytes();
-  }
-  BIF_ASSIGN_OR_RETURN(const auto checkpoints,
-                       catalog.Scan<storage::pb::CheckpointRecord>(
-                           TenantPrefix(storage::RecordKind::kCheckpoint, tenant)));
-  for (const auto& [key, checkpoint] : checkpoints) {
-    if (!IsForeign(key)) bytes += checkpoint.parameters() * static_cast<int64_t>(sizeof(float));
-  }
+  for (const auto& posterior : posteriors) bytes += posterior.disk_bytes();
+  for (const auto& checkpoint : checkpoints)
+    bytes += checkpoint.parameters() * static_cast<int64_t>(sizeof(float));
   return bytes;
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "src/base/status.h"
@@ -21,6 +23,18 @@ inline storage::RecordKey TenantPrefix(storage::RecordKind kind, const std::stri
 // The default tenant's prefix is everybody's.
 inline bool IsForeign(const std::string& key_behind_prefix) {
   return key_behind_prefix.find(kTenantMark) != std::string::npos;
+}
+
+// All of a tenant's records of such a kind.
+template <typename Record>
+absl::StatusOr<std::vector<Record>> RecordsOf(storage::Catalog& catalog, storage::RecordKind kind,
+                                              const std::string& tenant) {
+  BIF_ASSIGN_OR_RETURN(auto found, catalog.Scan<Record>(TenantPrefix(kind, tenant)));
+  std::vector<Record> records;
+  for (auto& [key, record] : found) {
+    if (!IsForeign(key)) records.push_back(std::move(record));
+  }
+  return records;
 }
 
 // `view` turns a record into an Item; `shown` leaves records out (pages may then be shorter than
