@@ -26,6 +26,53 @@ absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
                               v1::GetServerInfoRequest());
 }
 
+absl::StatusOr<v1::ReloadResponse> Client::Reload() {
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kYes, &v1::Admin::Stub::Reload,
+                              v1::ReloadRequest());
+}
+absl::Status Client::Drain() {
+  return UnaryCall<v1::Admin>(*connection_, Repeatable::kNo, &v1::Admin::Stub::Drain,
+                              v1::DrainRequest())
+      .status();
+}
+
+absl::StatusOr<v1::BackupResponse> Client::Backup(
+    const v1::BackupRequest& request,
+    const std::function<void(const v1::BackupResponse&)>& update) {
+  v1::BackupResponse last;
+  CLIENT_RETURN_IF_ERROR(connection_->Call(connection_->options.stream_deadline, Repeatable::kNo,
+                                           [&](grpc::ClientContext& context) -> absl::Status {
+                                             auto stub = v1::Admin::NewStub(connection_->channel);
+                                             auto reader = stub->Backup(&context, request);
+                                             return ReadAll<v1::BackupResponse>(
+                                                 context, *reader,
+                                                 [&](const v1::BackupResponse& response) {
+                                                   last = response;
+                                                   if (!response.done() && update) update(response);
+                                                   return absl::OkStatus();
+                                                 });
+                                           }));
+  if (!last.done()) return absl::InternalError("the server ended the stream without a backup");
+  return last;
+}
+
+absl::Status Client::Scrub(const v1::ScrubRequest& request,
+                           absl::FunctionRef<absl::Status(const v1::ScrubResponse&)> use) {
+  bool done = false;
+  CLIENT_RETURN_IF_ERROR(connection_->Call(
+      connection_->options.stream_deadline, Repeatable::kNo,
+      [&](grpc::ClientContext& context) -> absl::Status {
+        auto stub = v1::Admin::NewStub(connection_->channel);
+        auto reader = stub->Scrub(&context, request);
+        return ReadAll<v1::ScrubResponse>(context, *reader, [&](const v1::ScrubResponse& response) {
+          done = response.done();
+          return use(response);
+        });
+      }));
+  return done ? absl::OkStatus()
+              : absl::InternalError("the server ended the stream before all was read");
+}
+
 absl::StatusOr<v1::Tenant> Client::PutTenant(const v1::Tenant& tenant) {
   v1::PutTenantRequest request;
   *request.mutable_tenant() = tenant;

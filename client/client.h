@@ -29,6 +29,7 @@
 #include "bif/v1/operations.pb.h"
 #include "bif/v1/posteriors.pb.h"
 #include "client/retry.h"
+#include "client/tls.h"
 #include "google/longrunning/operations_proto.pb.h"
 
 namespace bif::client {
@@ -36,6 +37,7 @@ namespace bif::client {
 struct ClientOptions {
   std::string server = "127.0.0.1:7311";  // or unix:PATH
   std::string token;                      // sent with every call; empty: none
+  TlsFiles tls;
   // For calls that answer at once, all attempts together.
   absl::Duration call_deadline = absl::Seconds(60);
   // For uploads, imports, streams, waits and watches, all attempts together.
@@ -136,6 +138,9 @@ class Client {
   absl::Status TokenInfluence(
       const v1::TokenInfluenceRequest& request,
       absl::FunctionRef<absl::Status(const v1::TokenInfluenceResponse&)> use);
+  // Broken off, it is asked for again: traces that were computed are not computed twice.
+  absl::StatusOr<v1::GroupInfluenceResponse> GroupInfluence(
+      const v1::GroupInfluenceRequest& request);
   absl::Status ExportTraces(const v1::ExportTracesRequest& request,
                             absl::FunctionRef<absl::Status(const v1::ExportTracesResponse&)> use);
 
@@ -167,6 +172,16 @@ class Client {
 
   // --- The server itself.
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  absl::StatusOr<v1::ReloadResponse> Reload();
+  absl::Status Drain();  // begins to stop the daemon
+  // Copies the server's data to a folder of its machine, and gives the last message; `update` hears
+  // every earlier one. Not repeated: after a failure the folder may have to be looked at.
+  absl::StatusOr<v1::BackupResponse> Backup(
+      const v1::BackupRequest& request,
+      const std::function<void(const v1::BackupResponse&)>& update = {});
+  // Messages, up to the one with `done` set. Not repeated.
+  absl::Status Scrub(const v1::ScrubRequest& request,
+                     absl::FunctionRef<absl::Status(const v1::ScrubResponse&)> use);
   // grpc.health.v1: true if SERVING. `service` empty: the server as a whole.
   absl::StatusOr<bool> IsServing(const std::string& service = "");
 

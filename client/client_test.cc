@@ -310,6 +310,26 @@ TEST_F(ClientTest, BlocksAreNeverGivenTwice) {
   EXPECT_EQ(server_.calls("SelfInfluence"), 1);
 }
 
+TEST_F(ClientTest, ABrokenStreamGoesOnAfterItsLastBlockWhereBlocksSayHow) {
+  server_.self_influence = [&](const v1::SelfInfluenceRequest& request,
+                               std::vector<v1::SelfInfluenceResponse>& blocks) {
+    const bool again = !request.resume_token().empty();
+    EXPECT_EQ(request.resume_token(), again ? "after a" : "");
+    blocks.emplace_back().add_sample_ids(again ? "b" : "a");
+    blocks.back().set_resume_token(again ? "after b" : "after a");
+    return again ? Ok() : MakeError(14, "draining");
+  };
+  Client client(Options());
+  std::vector<std::string> ids;
+  const absl::Status status = client.SelfInfluence({}, [&](const v1::SelfInfluenceResponse& block) {
+    ids.push_back(block.sample_ids(0));
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(ids, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(server_.calls("SelfInfluence"), 2);
+}
+
 TEST_F(ClientTest, AnErrorOfTheCallbackEndsAStream) {
   server_.self_influence = [&](const auto&, std::vector<v1::SelfInfluenceResponse>& blocks) {
     blocks.resize(3);
@@ -354,6 +374,25 @@ TEST_F(ClientTest, ABrokenWatchIsResumedAfterTheLastChangeSeen) {
   EXPECT_TRUE(operation->done());
   EXPECT_EQ(asked_after, (std::vector<uint64_t>{0, 2, 3}));
   EXPECT_EQ(heard, (std::vector<uint64_t>{1, 2, 3, 4}));
+}
+
+TEST_F(ClientTest, AWatchSendsTheTokenAndIsNotMadeWithoutTheTlsThatWasAskedFor) {
+  server_.watch_operation = [&](const auto&, std::vector<v1::WatchOperationResponse>& changes) {
+    changes.push_back(Change(1, true));
+    return Ok();
+  };
+  ClientOptions options = Options();
+  options.token = "bif_secret";
+  EXPECT_TRUE(Client(options).WatchOperation("operations/1", 0, {}).ok());
+  EXPECT_EQ(server_.authorization(), "Bearer bif_secret");
+
+  options.tls.ca = "/no/such/file";
+  EXPECT_EQ(Client(options).WatchOperation("operations/1", 0, {}).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(Client(options).GetServerInfo().status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(server_.calls("WatchOperation"), 1);
+  options.server = "unix:/no/such/socket";  // speaks plaintext always
+  EXPECT_EQ(Client(options).GetServerInfo().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(ClientTest, AWatchThatNeverGetsAnywhereGivesUp) {

@@ -63,6 +63,7 @@ absl::Status Client::DeleteOperation(const std::string& name) {
 absl::StatusOr<Operation> Client::WatchOperation(
     const std::string& name, uint64_t after_sequence,
     const std::function<void(const v1::WatchOperationResponse&)>& update) {
+  if (!connection_->usable.ok()) return connection_->usable;
   const absl::Time deadline = absl::Now() + connection_->options.stream_deadline;
   v1::WatchOperationRequest request;
   request.set_name(name);
@@ -70,7 +71,7 @@ absl::StatusOr<Operation> Client::WatchOperation(
   Operation latest;
   for (int attempts = 1;; ++attempts) {
     grpc::ClientContext context;
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+    connection_->Prepare(context, deadline);
     auto stub = v1::OperationWatcher::NewStub(connection_->channel);
     auto reader = stub->WatchOperation(&context, request);
     absl::Status status = ReadAll<v1::WatchOperationResponse>(

@@ -4,6 +4,7 @@
 #   bif_executable(bifd SRCS main.cc DEPS bif::server)
 #   bif_test(trace_store_test SRCS trace_store_test.cc DEPS bif::storage LABEL unit)
 #                                                   ONE_THREAD: long, and nothing for the thread sanitizer
+#                                                   OWN_HEADERS: brings its own precompiled header and options
 #   bif_benchmark(score_benchmark SRCS score_benchmark.cc DEPS bif::attribution)
 #
 # Everybody includes from the root of the repository: #include "src/base/digest.h".
@@ -37,7 +38,7 @@ function(bif_executable name)
 endfunction()
 
 function(bif_test name)
-  cmake_parse_arguments(A "ONE_THREAD" "LABEL;TIMEOUT" "ARGS" ${ARGN})
+  cmake_parse_arguments(A "ONE_THREAD;OWN_HEADERS" "LABEL;TIMEOUT" "ARGS" ${ARGN})
   if(A_ONE_THREAD AND BIF_SANITIZE STREQUAL thread)
     return()
   endif()
@@ -50,6 +51,12 @@ function(bif_test name)
   add_executable(${name})
   _bif_binary(${name} ${A_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
+  if(NOT A_OWN_HEADERS)
+    target_compile_options(${name} PRIVATE ${BIF_TEST_OPTIONS})
+    if(TARGET bif_test_headers)
+      target_precompile_headers(${name} REUSE_FROM bif_test_headers)
+    endif()
+  endif()
   set(environment GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml)  # read by tests/summarize.py
   if(BIF_SANITIZE)  # up to 15 times slower
     math(EXPR A_TIMEOUT "10 * ${A_TIMEOUT}")

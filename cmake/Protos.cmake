@@ -1,7 +1,7 @@
 # bif_proto_library(name PROTOS ... SERVICES ... GOOGLE_PROTOS ... GOOGLE_SERVICES ...)
 #
-# PROTOS give messages, SERVICES messages and gRPC stubs; paths are relative to proto/. The GOOGLE_ ones come from the
-# PyPI package googleapis-common-protos, found in BIF_GOOGLE_PROTOS, so that clients in any language share the types.
+# PROTOS give messages, SERVICES messages and gRPC stubs; paths are relative to proto/. With services there is a second
+# library, bif::name_messages, for who needs no gRPC. The GOOGLE_ ones come from the PyPI package googleapis-common-protos, found in BIF_GOOGLE_PROTOS, so that clients in any language share the types.
 
 find_program(PROTOC protoc REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
@@ -13,6 +13,7 @@ function(bif_proto_library name)
   set(out ${CMAKE_BINARY_DIR}/generated)
   file(MAKE_DIRECTORY ${out})
   set(sources)
+  set(service_sources)
   foreach(kind PROTOS SERVICES GOOGLE_PROTOS GOOGLE_SERVICES)
     foreach(proto IN LISTS A_${kind})
       if(kind MATCHES GOOGLE)
@@ -25,6 +26,7 @@ function(bif_proto_library name)
       set(flags --cpp_out=${out})
       if(kind MATCHES SERVICES)
         list(APPEND made ${stem}.grpc.pb.cc ${stem}.grpc.pb.h)
+        list(APPEND service_sources ${stem}.grpc.pb.cc ${stem}.grpc.pb.h)
         list(APPEND flags --grpc_out=${out} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN})
       endif()
       add_custom_command(
@@ -33,14 +35,19 @@ function(bif_proto_library name)
         DEPENDS ${file}
         COMMENT "protoc ${proto}"
         VERBATIM)
-      list(APPEND sources ${made})
+      list(APPEND sources ${stem}.pb.cc ${stem}.pb.h)
     endforeach()
   endforeach()
-  add_library(bif_${name} STATIC EXCLUDE_FROM_ALL ${sources})  # who links it builds it
-  add_library(bif::${name} ALIAS bif_${name})
-  target_include_directories(bif_${name} SYSTEM PUBLIC ${out})
-  target_link_libraries(bif_${name} PUBLIC protobuf::libprotobuf)
-  if(A_SERVICES OR A_GOOGLE_SERVICES)
-    target_link_libraries(bif_${name} PUBLIC gRPC::grpc++)
+  set(messages bif_${name})
+  if(service_sources)
+    set(messages bif_${name}_messages)
+    add_library(bif_${name} STATIC EXCLUDE_FROM_ALL ${service_sources})
+    add_library(bif::${name} ALIAS bif_${name})
+    target_link_libraries(bif_${name} PUBLIC ${messages} gRPC::grpc++)
   endif()
+  add_library(${messages} STATIC EXCLUDE_FROM_ALL ${sources})  # who links it builds it
+  string(REPLACE bif_ bif:: alias ${messages})
+  add_library(${alias} ALIAS ${messages})
+  target_include_directories(${messages} SYSTEM PUBLIC ${out})
+  target_link_libraries(${messages} PUBLIC protobuf::libprotobuf)
 endfunction()

@@ -9,6 +9,13 @@ if(BIF_SANITIZE MATCHES undefined)
   add_compile_options(-fno-sanitize-recover=undefined)  # a finding fails the test that met it
 endif()
 
+# The switch of the preset `fuzz`: all code tells libFuzzer where it goes, and tests/fuzz links the fuzzer itself.
+option(BIF_FUZZ "Build for libFuzzer, which comes with clang" OFF)
+if(BIF_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # Every binary links it (BifTargets.cmake).
 if(BIF_SANITIZE STREQUAL thread)
   add_library(bif_tsan OBJECT ${CMAKE_SOURCE_DIR}/tests/support/tsan/absl_mutex.cc)

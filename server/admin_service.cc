@@ -1,6 +1,8 @@
 #include "absl/time/clock.h"
 #include "bif/v1/admin.grpc.pb.h"
 #include "server/convert_common.h"
+#include "server/data_streams.h"
+#include "server/server_stream_call.h"
 #include "server/services.h"
 #include "server/unary_call.h"
 #include "src/base/status.h"
@@ -125,6 +127,57 @@ class AdminService final : public v1::Admin::CallbackService {
                         observe::LogInfo("token revoked", {{"token", request->id()}});
                         return tenants_.RevokeToken(request->id());
                       });
+  }
+
+  grpc::ServerUnaryReactor* Reload(grpc::CallbackServerContext* context,
+                                   const v1::ReloadRequest* request,
+                                   v1::ReloadResponse* response) override {
+    return StartUnary(runtime_, context, "bif.v1.Admin/Reload", request, response,
+                      [=, this](const Caller&) -> absl::Status {
+                        if (!description_.controls.reload)
+                          return absl::UnimplementedError("this server has no configuration");
+                        BIF_ASSIGN_OR_RETURN(const std::vector<ConfigChange> changes,
+                                             description_.controls.reload());
+                        for (const ConfigChange& change : changes) {
+                          v1::ReloadResponse::Change* out = response->add_changes();
+                          out->set_field(change.field);
+                          out->set_before(change.before);
+                          out->set_after(change.after);
+                          out->set_needs_restart(change.needs_restart);
+                        }
+                        return absl::OkStatus();
+                      });
+  }
+
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
+                                  const v1::DrainRequest* request,
+                                  google::protobuf::Empty* response) override {
+    return StartUnary(runtime_, context, "bif.v1.Admin/Drain", request, response,
+                      [this](const Caller& caller) -> absl::Status {
+                        if (!description_.controls.drain)
+                          return absl::UnimplementedError("this server ends with its process");
+                        observe::LogInfo("asked to drain", {{"tenant", caller.tenant}});
+                        description_.controls.drain();
+                        return absl::OkStatus();
+                      });
+  }
+
+  grpc::ServerWriteReactor<v1::BackupResponse>* Backup(grpc::CallbackServerContext* context,
+                                                       const v1::BackupRequest* request) override {
+    return ServerStreamCall<v1::BackupResponse>::Start(
+        runtime_, context, "bif.v1.Admin/Backup", request,
+        [=, this](const Caller&, StreamWriter<v1::BackupResponse>& writer) {
+          return ProduceBackup(runtime_.jobs, *request, writer);
+        });
+  }
+
+  grpc::ServerWriteReactor<v1::ScrubResponse>* Scrub(grpc::CallbackServerContext* context,
+                                                     const v1::ScrubRequest* request) override {
+    return ServerStreamCall<v1::ScrubResponse>::Start(
+        runtime_, context, "bif.v1.Admin/Scrub", request,
+        [=, this](const Caller&, StreamWriter<v1::ScrubResponse>& writer) {
+          return ProduceScrub(runtime_.jobs, *request, writer);
+        });
   }
 
  private:

@@ -58,7 +58,7 @@ class AttributionService final : public v1::Attribution::CallbackService {
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
           BIF_ASSIGN_OR_RETURN(const jobs::ScoreMatrixRequest question,
                                FromProto(*request, caller.tenant));
-          bool first = true;
+          bool first = request->resume_token().empty();
           return queries_.ScoreMatrix(question, writer.cancel(),
                                       [&](const jobs::ScoreBlock& block) {
                                         Response message;
@@ -77,7 +77,7 @@ class AttributionService final : public v1::Attribution::CallbackService {
         [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
           BIF_ASSIGN_OR_RETURN(const jobs::SelfInfluenceRequest question,
                                FromProto(*request, caller.tenant));
-          bool first = true;
+          bool first = request->resume_token().empty();
           return queries_.SelfInfluence(question, writer.cancel(),
                                         [&](const jobs::SelfInfluenceBlock& block) {
                                           Response message;
@@ -104,6 +104,22 @@ class AttributionService final : public v1::Attribution::CallbackService {
                                            first = false;
                                            return writer.Write(std::move(message));
                                          });
+        });
+  }
+
+  grpc::ServerWriteReactor<v1::GroupInfluenceResponse>* GroupInfluence(
+      grpc::CallbackServerContext* context, const v1::GroupInfluenceRequest* request) override {
+    using Response = v1::GroupInfluenceResponse;
+    return ServerStreamCall<Response>::Start(
+        runtime_, context, "bif.v1.Attribution/GroupInfluence", request,
+        [=, this](const Caller& caller, StreamWriter<Response>& writer) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(const jobs::GroupInfluenceRequest question,
+                               FromProto(*request, caller.tenant));
+          BIF_ASSIGN_OR_RETURN(const jobs::GroupInfluenceAnswer answer,
+                               queries_.GroupInfluence(question, writer.cancel()));
+          Response message;
+          ToProto(answer, &message);
+          return writer.Write(std::move(message));
         });
   }
 

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/server/linear_regression.h"
 
@@ -148,6 +151,89 @@ TEST(AttributionService, TheScoreMatrixComesInBlocksThatCoverAllCandidatesOnce) 
   EXPECT_GT(blocks, 1);
 }
 
+// Every prefix of a stream's blocks, and the stream that its last token opens, make the whole.
+template <typename Request, typename Response>
+void ExpectResumable(TestServer& server, const std::string& method, Request request) {
+  const auto blocks_of = [&](const Request& asked) {
+    std::vector<Response> blocks;
+    auto stream = server.Read(method, asked);
+    for (Response block; stream->Next(block);) blocks.push_back(block);
+    const CallEnd end = stream->Finish();
+    EXPECT_TRUE(end.ok()) << method << ": " << end;
+    return blocks;
+  };
+  const std::vector<Response> whole = blocks_of(request);
+  ASSERT_GT(whole.size(), 2u) << method;
+  for (size_t sent = 1; sent <= whole.size(); ++sent) {
+    request.set_resume_token(whole[sent - 1].resume_token());
+    const std::vector<Response> rest = blocks_of(request);
+    ASSERT_EQ(rest.size(), whole.size() - sent) << method;
+    for (size_t i = 0; i < rest.size(); ++i)
+      EXPECT_EQ(rest[i].SerializeAsString(), whole[sent + i].SerializeAsString()) << method;
+  }
+}
+
+CallEnd EndOfStream(TestServer& server, const std::string& method, const MessageLite& request,
+                    MessageLite& message) {
+  auto stream = server.Read(method, request);
+  while (stream->Next(message)) {
+  }
+  return stream->Finish();
+}
+
+TEST(AttributionService, AStreamThatWasCutOffGoesOnAfterAnyOfItsBlocks) {
+  TestServer server;
+  const std::string posterior = MakePosterior(server, 700);
+  v1::ScoreMatrixRequest matrix;
+  matrix.set_posterior(posterior);
+  *matrix.mutable_queries()->add_inline_() = RegressionSample(1000, "");
+  matrix.set_standard_errors(true);
+  ExpectResumable<v1::ScoreMatrixRequest, v1::ScoreMatrixResponse>(
+      server, "bif.v1.Attribution/ScoreMatrix", matrix);
+  v1::SelfInfluenceRequest self;
+  self.set_posterior(posterior);
+  ExpectResumable<v1::SelfInfluenceRequest, v1::SelfInfluenceResponse>(
+      server, "bif.v1.Attribution/SelfInfluence", self);
+  v1::ExportTracesRequest traces;
+  traces.set_posterior(posterior);
+  traces.mutable_samples()->set_dataset("datasets/train");
+  ExpectResumable<v1::ExportTracesRequest, v1::ExportTracesResponse>(
+      server, "bif.v1.Attribution/ExportTraces", traces);
+}
+
+TEST(AttributionService, AResumeTokenIsOfItsRequestAndOfTheSamplesThatAnsweredIt) {
+  TestServer server;
+  const std::string method = "bif.v1.Attribution/SelfInfluence";
+  v1::SelfInfluenceRequest request;
+  request.set_posterior(MakePosterior(server, 700));
+  v1::SelfInfluenceResponse block;
+  ASSERT_TRUE(server.Read(method, request)->Next(block));
+  request.set_resume_token(block.resume_token());
+  EXPECT_TRUE(EndOfStream(server, method, request, block).ok());
+
+  v1::SelfInfluenceRequest other = request;
+  other.set_centring(v1::WITHIN_CHAIN);
+  EXPECT_EQ(EndOfStream(server, method, other, block).field, "resume_token");
+  v1::ExportTracesRequest another_method;
+  another_method.set_posterior(request.posterior());
+  another_method.mutable_samples()->set_dataset("datasets/train");
+  another_method.set_resume_token(request.resume_token());
+  v1::ExportTracesResponse traces;
+  EXPECT_EQ(EndOfStream(server, "bif.v1.Attribution/ExportTraces", another_method, traces).field,
+            "resume_token");
+  other = request;
+  other.set_resume_token("AAAA");
+  EXPECT_EQ(EndOfStream(server, method, other, block).field, "resume_token");
+
+  v1::DeleteSamplesRequest remove;
+  remove.set_dataset("datasets/train");
+  remove.add_sample_ids("699");
+  v1::DeleteSamplesResponse removed;
+  ASSERT_TRUE(server.Call("bif.v1.Datasets/DeleteSamples", remove, removed).ok());
+  EXPECT_EQ(EndOfStream(server, method, request, block).field, "resume_token")
+      << "another list of samples would answer now";
+}
+
 TEST(AttributionService, AClientThatLeavesAStreamDoesNoHarm) {
   TestServer server;
   v1::ExportTracesRequest request;
@@ -205,6 +291,64 @@ TEST(AttributionService, ExportedTracesAndSelfInfluenceSpeakOfTheSameLosses) {
     EXPECT_NEAR(answer.mean_losses(row), sum / 24, 1e-5 * (1 + sum / 24)) << row;
     EXPECT_NEAR(answer.variances(row), squares / 23, 1e-4 * (squares / 23)) << row;
   }
+}
+
+TEST(AttributionService, AGroupIsAnsweredForEveryQueryAndRefusedByField) {
+  TestServer server;
+  v1::GroupInfluenceRequest request;
+  request.set_posterior(MakePosterior(server, kRows));
+  request.mutable_group()->set_dataset("datasets/train");
+  for (const char* id : {"1", "4", "1"}) request.mutable_group()->add_sample_ids(id);
+  for (const int row : {100, 101})
+    *request.mutable_queries()->add_inline_() = RegressionSample(row, "");
+  const std::string method = "bif.v1.Attribution/GroupInfluence";
+  v1::GroupInfluenceResponse answer;
+  {
+    auto stream = server.Read(method, request);
+    ASSERT_TRUE(stream->Next(answer));
+    v1::GroupInfluenceResponse more;
+    EXPECT_FALSE(stream->Next(more));
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  ASSERT_EQ(answer.scores_size(), 2);
+  EXPECT_EQ(answer.members(), 2u);
+  EXPECT_EQ(answer.repeated_ids(), 1u);
+  EXPECT_EQ(answer.rows_evaluated(), 2u);
+  EXPECT_EQ(answer.provenance().posterior(), request.posterior());
+  EXPECT_EQ(answer.provenance().estimator(), v1::BIF);
+
+  // The sum of two rows of the matrix, and the prediction that follows from it.
+  v1::ScoreMatrixRequest matrix;
+  matrix.set_posterior(request.posterior());
+  *matrix.mutable_queries() = request.queries();
+  matrix.mutable_candidates()->set_dataset("datasets/train");
+  matrix.mutable_candidates()->add_sample_ids("1");
+  matrix.mutable_candidates()->add_sample_ids("4");
+  v1::ScoreMatrixResponse rows;
+  ASSERT_TRUE(server.Read("bif.v1.Attribution/ScoreMatrix", matrix)->Next(rows));
+  ASSERT_EQ(rows.scores_size(), 4);
+  for (int q = 0; q < 2; ++q) {
+    const double sum = static_cast<double>(rows.scores(q)) + rows.scores(2 + q);
+    const double scale = std::abs(rows.scores(q)) + std::abs(rows.scores(2 + q));
+    const v1::GroupScore& score = answer.scores(q);
+    EXPECT_EQ(score.query(), static_cast<uint32_t>(q));
+    EXPECT_NEAR(score.score().score(), sum, 1e-5 * scale);
+    EXPECT_NEAR(score.removal().change(), -FastSettings().nbeta() / kRows * sum, 1e-4 * scale);
+    EXPECT_LE(score.removal().low(), score.removal().high());
+  }
+
+  const auto field_of = [&](auto change) {
+    v1::GroupInfluenceRequest bad = request;
+    change(bad);
+    return EndOfStream(server, method, bad, answer).field;
+  };
+  EXPECT_EQ(field_of([](auto& r) { r.mutable_group()->clear_sample_ids(); }), "group.sample_ids");
+  EXPECT_EQ(field_of([](auto& r) { r.mutable_group()->clear_dataset(); }), "group.dataset");
+  EXPECT_EQ(field_of([](auto& r) { r.set_centring(static_cast<v1::Centring>(99)); }), "centring");
+  EXPECT_EQ(field_of([](auto& r) { r.mutable_observable()->set_position(3); }),
+            "observable.position");
+  request.mutable_group()->add_sample_ids("nobody");
+  EXPECT_EQ(EndOfStream(server, method, request, answer).code, absl::StatusCode::kNotFound);
 }
 
 TEST(AttributionService, TracedSamplesNeedNoEvaluationLater) {

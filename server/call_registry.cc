@@ -8,8 +8,9 @@
 
 namespace bif::server {
 
-CallRegistry::CallRegistry(observe::Metrics& metrics)
+CallRegistry::CallRegistry(observe::Metrics& metrics, size_t max_live)
     : metrics_(metrics),
+      max_live_(max_live),
       live_calls_(metrics.GetGauge("bif_calls_live", "Calls that are being answered")) {}
 
 void CallRegistry::StartDraining() {
@@ -43,6 +44,8 @@ void CallRegistry::AwaitEnd(absl::Duration at_most) {
 absl::Status CallRegistry::Admit() const {
   absl::MutexLock lock(&mutex_);
   if (draining_) return absl::UnavailableError("the server is stopping; ask again when it is back");
+  if (calls_.size() > max_live_)
+    return absl::ResourceExhaustedError("too many calls are open; end some, or ask again later");
   return absl::OkStatus();
 }
 

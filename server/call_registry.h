@@ -22,8 +22,8 @@ class LiveCall;
 
 class CallRegistry {
  public:
-  // `metrics` must outlive the registry.
-  explicit CallRegistry(observe::Metrics& metrics);
+  // `metrics` must outlive the registry. No more than `max_live` calls are admitted at a time.
+  CallRegistry(observe::Metrics& metrics, size_t max_live);
 
   // From now on Admit refuses. Calls that do nothing but wait are told to end; the others go on.
   void StartDraining();
@@ -31,13 +31,16 @@ class CallRegistry {
   void CancelAll();
   // Waits until no call lives, or CancelAll has been called, or the time is over.
   void AwaitEnd(absl::Duration at_most);
-  // UNAVAILABLE while draining.
+  // For a call that has its LiveCall: UNAVAILABLE while draining, RESOURCE_EXHAUSTED if too many
+  // live. Queues bound the calls that wait for a thread; this bounds those that wait for their
+  // client, as an upload does that never sends anything.
   absl::Status Admit() const;
   size_t live() const;
 
  private:
   friend class LiveCall;
   observe::Metrics& metrics_;
+  const size_t max_live_;
   observe::Gauge live_calls_;
   mutable absl::Mutex mutex_;  // guards who lives and whether the server drains
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);

@@ -10,6 +10,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "server/call_registry.h"
 #include "server/caller.h"
 #include "server/gatekeeper.h"
@@ -26,6 +27,7 @@ struct CallRuntime {
   jobs::WorkerPool& calls;
   jobs::WorkerPool& streams;
   observe::Metrics& metrics;
+  absl::Duration stall_limit;  // how long a stream's reader may take nothing
 };
 
 // Lets a call in, or says why not: the server drains, the caller is unknown, may not do this or

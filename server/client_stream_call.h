@@ -2,6 +2,9 @@
 //
 // One message is in memory at a time: the next is read once the one before has been worked on, on
 // the pool of short calls, so a slow client holds no thread and a fast one cannot run ahead.
+//
+// gRPC reports three things alike, as a read that brought nothing: that the client is done, that it
+// vanished, and that a message was damaged. Only the first may complete an upload; see OnReadDone.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -12,7 +15,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
+#include "google/protobuf/unknown_field_set.h"
 #include "server/call_runtime.h"
 #include "server/errors.h"
 #include "server/tenant_names.h"
@@ -48,7 +51,7 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
         LetIn(runtime, *context, call->call_.method(), nullptr, call->caller_);
     if (admitted.ok()) {
       call->receiver_ = make_receiver(call->caller_);
-      call->StartRead(&call->message_);
+      call->ReadNext();
     } else {
       call->End(admitted);
     }
@@ -57,19 +60,30 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
 
   void OnReadDone(bool ok) override {
     if (ended_) return;
-    absl::Status queued = runtime_.calls.Submit([this, ok] { ok ? Work() : WorkAtEnd(); });
-    if (!queued.ok()) End(queued);
+    if (ok) {
+      SubmitOrEnd(&ClientStreamCall::Work);
+    } else if (!IsMarked(message_)) {
+      End(absl::InvalidArgumentError("a message of the stream is not the method's request"));
+    } else {
+      // Fails if the stream is closed in both directions: then the client is not done but gone.
+      this->StartSendInitialMetadata();
+    }
   }
-  void OnCancel() override {
-    call_.Cancel();
-    client_left_.Notify();
+  void OnSendInitialMetadataDone(bool ok) override {
+    if (!ok) return End(absl::CancelledError("the call was cancelled before its end"));
+    SubmitOrEnd(&ClientStreamCall::WorkAtEnd);
   }
+  void OnCancel() override { call_.Cancel(); }
   void OnDone() override { delete this; }
 
  private:
-  // A client that vanishes ends its stream as one that is done does; gRPC tells the difference an
-  // instant later.
-  static constexpr absl::Duration kCancelArrivesWithin = absl::Milliseconds(20);
+  // A field that no request has. Parsing clears a message first: where the mark is gone, something
+  // came, be it damaged.
+  static constexpr int kMark = (1 << 29) - 1;
+  static bool IsMarked(const Request& message) {
+    const auto& fields = message.GetReflection()->GetUnknownFields(message);
+    return fields.field_count() == 1 && fields.field(0).number() == kMark;
+  }
 
   ClientStreamCall(CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
                    google::protobuf::Message* response)
@@ -78,6 +92,17 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
         call_(runtime.registry, std::move(method)),
         response_(response) {}
 
+  void ReadNext() {
+    message_.Clear();
+    message_.GetReflection()->MutableUnknownFields(&message_)->AddVarint(kMark, 0);
+    this->StartRead(&message_);
+  }
+
+  void SubmitOrEnd(void (ClientStreamCall::*step)()) {
+    const absl::Status queued = runtime_.calls.Submit([this, step] { (this->*step)(); });
+    if (!queued.ok()) End(queued);
+  }
+
   void Work() {
     if (call_.cancel().cancelled()) return End(absl::CancelledError("the call was cancelled"));
     const absl::Status status = RunGuarded(call_.method(), caller_, [this]() -> absl::Status {
@@ -85,13 +110,11 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
       return receiver_->OnMessage(message_);
     });
     if (!status.ok()) return End(status);
-    message_.Clear();
-    this->StartRead(&message_);
+    ReadNext();
   }
 
   void WorkAtEnd() {
-    if (client_left_.WaitForNotificationWithTimeout(kCancelArrivesWithin) ||
-        call_.cancel().cancelled() || context_->IsCancelled()) {
+    if (call_.cancel().cancelled() || context_->IsCancelled()) {
       return End(absl::CancelledError("the call was cancelled before its end"));
     }
     const absl::Status status =
@@ -115,7 +138,6 @@ class ClientStreamCall final : public grpc::ServerReadReactor<Request> {
   google::protobuf::Message* const response_;
   std::unique_ptr<MessageReceiver<Request>> receiver_;
   Request message_;
-  absl::Notification client_left_;
   bool ended_ = false;  // reads, work and end follow one another, so no lock
 };
 

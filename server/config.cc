@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/config_file.h"
+#include "server/offline.h"
 #include "server/server.h"
 #include "server/setting.h"
 #include "src/base/status.h"
@@ -12,11 +13,11 @@
 namespace bif::server {
 namespace {
 
-absl::Status CheckAddress(const std::string& text) { return ParseLoopbackAddress(text).status(); }
+absl::Status CheckAddress(const std::string& text) { return ParseListenAddress(text).status(); }
 
 SettingValue MetricsValue(std::string& variable) {
   return {.set = [&variable](const std::vector<std::string>& texts) -> absl::Status {
-            if (texts[0] != "off") BIF_RETURN_IF_ERROR(CheckAddress(texts[0]));
+            if (texts[0] != "off") BIF_RETURN_IF_ERROR(ParseLoopbackAddress(texts[0]).status());
             variable = texts[0] == "off" ? "" : texts[0];
             return absl::OkStatus();
           },
@@ -48,17 +49,31 @@ std::vector<Setting> SettingsOf(DaemonConfig& c) {
        TextValue(c.data_directory)},
       {"storage.allowed_roots", "--allow-root", "a folder whose files callers may name; repeatable",
        FoldersValue(c.allowed_roots)},
-      {"listener.address", "--listen", "loopback host:port; port 0 takes any free one",
+      {"storage.scrub_hours", "--scrub-hours",
+       "how often everything stored is compared with its checksums; 0: never",
+       WholeValue(c.scrub_hours, 0, 24 * 366)},
+      {"listener.address", "--listen",
+       "host:port, loopback without a certificate; port 0 takes any free one",
        TextValue(c.listen, CheckAddress)},
       {"listener.port_file", "--port-file", "write the port there once the daemon serves",
        TextValue(c.port_file)},
       {"listener.require_tokens", "--require-tokens",
        "true or false: whether every caller must send a token", BoolValue(c.require_tokens)},
+      {"listener.tls_certificate", "--tls-certificate",
+       "PEM file; with it the listener speaks TLS, and takes any address",
+       TextValue(c.tls.certificate)},
+      {"listener.tls_key", "--tls-key", "PEM file of the certificate's key", TextValue(c.tls.key)},
+      {"listener.tls_client_ca", "--tls-client-ca",
+       "PEM file of the authority whose certificates clients must show",
+       TextValue(c.tls.client_ca)},
       {"metrics.address", "--metrics", "loopback host:port for Prometheus, or 'off'",
        MetricsValue(c.metrics)},
       {"device.name", "--device", "cpu or cuda:N", TextValue(c.device)},
       {"device.threads", "--threads", "threads of the device; 0: one a core",
        WholeValue(c.threads, 0, 4096)},
+      {"device.stuck_seconds", "--device-stuck-seconds",
+       "a step of the device that takes longer means that it hangs: the daemon is not ready then",
+       SecondsValue(c.device_stuck, 1, 86400)},
       {"memory.cache_mib", "--memory-mib", "memory for caches",
        WholeValue(c.memory_mib, 64, 1 << 20)},
       {"drain.seconds", "--drain-seconds", "how long calls may go on after SIGTERM",
@@ -99,6 +114,21 @@ absl::Status ApplyFlags(const CLI::App& app, const std::vector<Setting>& setting
   return absl::OkStatus();
 }
 
+// What no setting can check alone.
+absl::Status CheckTogether(const DaemonConfig& config) {
+  if (config.data_directory.empty()) {
+    return absl::InvalidArgumentError(
+        "name the data directory with --data DIR, or as storage.data_directory in the file of "
+        "--config");
+  }
+  if (config.tls.certificate.empty() != config.tls.key.empty() ||
+      (!config.tls.enabled() && !config.tls.client_ca.empty())) {
+    return absl::InvalidArgumentError(
+        "TLS needs a certificate and its key: give both --tls-certificate and --tls-key");
+  }
+  return config.tls.enabled() ? absl::OkStatus() : ParseLoopbackAddress(config.listen).status();
+}
+
 }  // namespace
 
 std::string VersionText() { return BIF_VERSION; }
@@ -116,6 +146,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       "bifd: samples local posteriors and answers which training samples made a model behave as it "
       "does.",
       "bifd"};
+  app.footer(OfflineHelp());
   app.set_version_flag("--version", "bifd " + VersionText());
   std::string path;
   app.add_option("--config", path,
@@ -145,11 +176,8 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   }
   const absl::Status flags = ApplyFlags(app, settings);
   if (!flags.ok()) return mistake(std::string(flags.message()));
-  if (line.config.data_directory.empty()) {
-    return mistake(
-        "name the data directory with --data DIR, or as storage.data_directory in the file of "
-        "--config");
-  }
+  const absl::Status together = CheckTogether(line.config);
+  if (!together.ok()) return mistake(std::string(together.message()));
   return line;
 }
 

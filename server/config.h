@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/certificates.h"
 #include "src/observe/log.h"
 
 namespace bif::server {
@@ -18,13 +19,16 @@ namespace bif::server {
 struct DaemonConfig {
   std::string data_directory;
   std::string listen = "127.0.0.1:7311";
-  std::string metrics = "127.0.0.1:0";     // empty: no metrics over HTTP
-  std::string device = "cpu";              // or cuda:N
-  int threads = 0;                         // of the device; 0: one a core
-  std::vector<std::string> allowed_roots;  // folders whose files callers may name
-  int64_t memory_mib = 512;                // for caches: RocksDB's, decoded traces, decoded draws
-  bool require_tokens = false;             // of callers that do not use the operator's socket
-  std::string port_file;                   // gets the port alone, for scripts; empty: none
+  std::string metrics = "127.0.0.1:0";              // empty: no metrics over HTTP
+  std::string device = "cpu";                       // or cuda:N
+  int threads = 0;                                  // of the device; 0: one a core
+  absl::Duration device_stuck = absl::Minutes(10);  // a step that takes longer means that it hangs
+  std::vector<std::string> allowed_roots;           // folders whose files callers may name
+  int64_t memory_mib = 512;     // for caches: RocksDB's, decoded traces, decoded draws
+  int scrub_hours = 7 * 24;     // from one scrub to the next; 0: none by itself
+  bool require_tokens = false;  // of callers that do not use the operator's socket
+  TlsFiles tls;
+  std::string port_file;  // gets the port alone, for scripts; empty: none
   absl::Duration drain_time = absl::Seconds(20);
   observe::LogLevel log_level = observe::LogLevel::kInfo;
   observe::LogFormat log_format = observe::LogFormat::kText;

@@ -151,6 +151,12 @@ TEST(Config, AddressesThatAreNotLoopbackAreRefusedWithASentence) {
   EXPECT_EQ(line.exit_code, 2);
   EXPECT_THAT(line.message, HasSubstr("not a loopback address"));
   EXPECT_EQ(Parse({"--data=/d", "--metrics=192.168.1.1:9090"}).exit_code, 2);
+  const std::vector<const char*> tls = {"--data=/d", "--listen=0.0.0.0:7311",
+                                        "--tls-certificate=/c", "--tls-key=/k"};
+  EXPECT_FALSE(Parse(tls).exit_code.has_value()) << Parse(tls).message;
+  EXPECT_EQ(Parse({"--data=/d", "--tls-certificate=/c"}).exit_code, 2);
+  EXPECT_THAT(Parse({"--data=/d", "--tls-client-ca=/a"}).message,
+              HasSubstr("certificate and its key"));
 }
 
 TEST(LoopbackAddress, HostAndPortAreTakenApart) {

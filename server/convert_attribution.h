@@ -15,6 +15,8 @@ absl::StatusOr<jobs::SelfInfluenceRequest> FromProto(const bif::v1::SelfInfluenc
                                                      const std::string& tenant);
 absl::StatusOr<jobs::TokenInfluenceRequest> FromProto(const bif::v1::TokenInfluenceRequest& proto,
                                                       const std::string& tenant);
+absl::StatusOr<jobs::GroupInfluenceRequest> FromProto(const bif::v1::GroupInfluenceRequest& proto,
+                                                      const std::string& tenant);
 absl::StatusOr<jobs::ExportTracesRequest> FromProto(const bif::v1::ExportTracesRequest& proto,
                                                     const std::string& tenant);
 absl::StatusOr<jobs::TraceSamplesRequest> FromProto(const bif::v1::TraceSamplesRequest& proto,
@@ -27,6 +29,7 @@ void ToProto(const jobs::SelfInfluenceBlock& block, bool first,
              bif::v1::SelfInfluenceResponse* proto);
 void ToProto(const jobs::TokenInfluenceBlock& block, bool first,
              bif::v1::TokenInfluenceResponse* proto);
+void ToProto(const jobs::GroupInfluenceAnswer& answer, bif::v1::GroupInfluenceResponse* proto);
 void ToProto(const jobs::TraceExportBlock& block, bif::v1::ExportTracesResponse* proto);
 
 }  // namespace bif::server

@@ -87,6 +87,15 @@ std::vector<std::string> Strings(const google::protobuf::RepeatedPtrField<std::s
   return {protos.begin(), protos.end()};
 }
 
+absl::StatusOr<int> PriorityFromProto(int32_t priority) {
+  constexpr int kMost = 100;
+  if (priority < -kMost || priority > kMost) {
+    return FieldError("priority", "must be " + std::to_string(-kMost) + " to " +
+                                      std::to_string(kMost) + ", is " + std::to_string(priority));
+  }
+  return priority;
+}
+
 absl::StatusOr<bool> WantsTokens(v1::Granularity granularity, const std::string& path) {
   BIF_ASSIGN_OR_RETURN(
       const v1::Granularity wanted,

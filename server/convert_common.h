@@ -47,6 +47,9 @@ jobs::PageRequest PageOf(const Request& request, const std::string& tenant) {
 // Whether the losses of tokens are wanted beside those of samples.
 absl::StatusOr<bool> WantsTokens(v1::Granularity granularity, const std::string& path);
 
+// Rank among the tenant's own work.
+absl::StatusOr<int> PriorityFromProto(int32_t priority);
+
 // The value of an enum whose number 0 stands for `fallback`. A number that the API does not know is
 // a field error.
 template <typename Enum, typename ProtoEnum>

@@ -29,6 +29,8 @@ v1::PosteriorProgress PosteriorProgressOf(const jobs::Operation& operation) {
   if (progress.remaining.has_value()) ToProto(*progress.remaining, proto.mutable_remaining());
   if (progress.estimate.has_value()) ToProto(*progress.estimate, proto.mutable_estimate());
   proto.set_chains_diverged(progress.chains_diverged);
+  proto.set_ess_bulk(progress.ess_bulk);
+  if (progress.stopping.has_value()) ToProto(*progress.stopping, proto.mutable_stopping());
   return proto;
 }
 
@@ -63,14 +65,19 @@ google::longrunning::Operation OperationToProto(const jobs::Operation& operation
     proto.mutable_response()->PackFrom(response);
     return proto;
   }
+  v1::Posterior response;
   const absl::StatusOr<jobs::Posterior> posterior = posteriors.Get(operation.target);
-  if (!posterior.ok()) {
+  if (posterior.ok()) {
+    ToProto(*posterior, &response);
+    response.mutable_settings()->clear_replay_batches();  // GetPosterior has them
+  } else if (absl::IsNotFound(posterior.status())) {
+    // An operation that ended well did not fail because its posterior was deleted later.
+    response.set_name(operation.target);
+    response.set_state_reason("it has been deleted");
+  } else {
     *proto.mutable_error() = ToRpcStatus(posterior.status(), operation.name);
     return proto;
   }
-  v1::Posterior response;
-  ToProto(*posterior, &response);
-  response.mutable_settings()->clear_replay_batches();  // GetPosterior has them
   proto.mutable_response()->PackFrom(response);
   return proto;
 }

@@ -31,7 +31,52 @@ absl::StatusOr<jobs::PosteriorSpec> FromProto(const v1::CreatePosteriorRequest& 
       spec.token_trace_type,
       EnumFromProto(proto.token_trace_type(), v1::TokenTraceType_IsValid(proto.token_trace_type()),
                     spec.token_trace_type, "token_trace_type"));
+  BIF_ASSIGN_OR_RETURN(spec.priority, PriorityFromProto(proto.priority()));
+  if (!proto.has_target()) return spec;
+  if (proto.settings().draws_per_chain() != 0) {
+    return FieldError("settings.draws_per_chain",
+                      "is for runs without a target; the budget is target.max_draws_per_chain");
+  }
+  BIF_ASSIGN_OR_RETURN(spec.target, FromProto(proto.target()));
   return spec;
+}
+
+absl::StatusOr<jobs::TargetSpec> FromProto(const v1::SamplingTarget& proto) {
+  jobs::TargetSpec spec;
+  BIF_ASSIGN_OR_RETURN(spec.target.kind,
+                       EnumFromProto(proto.kind(), v1::TargetKind_IsValid(proto.kind()),
+                                     attribution::TargetKind{}, "target.kind"));
+  spec.target.value = proto.value();
+  if (proto.k() != 0 && proto.kind() != v1::TOP_K_STABILITY)
+    return FieldError("target.k", "belongs to TOP_K_STABILITY only");
+  spec.target.k = proto.k() == 0 ? jobs::kDefaultTopK : proto.k();
+  spec.pilot_dataset = proto.pilot_dataset();
+  spec.pilot_sample_ids = Strings(proto.pilot_sample_ids());
+  spec.max_draws_per_chain = proto.max_draws_per_chain();
+  if (!proto.has_max_time()) return spec;
+  spec.max_time = FromProto(proto.max_time());
+  if (spec.max_time <= absl::ZeroDuration())
+    return FieldError("target.max_time", "must be above 0; leave it out for no limit");
+  return spec;
+}
+
+void ToProto(const jobs::Stopping& stopping, v1::Stopping* proto) {
+  v1::SamplingTarget& target = *proto->mutable_target();
+  target.set_kind(static_cast<v1::TargetKind>(stopping.target.target.kind));
+  target.set_value(stopping.target.target.value);
+  if (target.kind() == v1::TOP_K_STABILITY)
+    target.set_k(static_cast<uint32_t>(stopping.target.target.k));
+  target.set_pilot_dataset(stopping.target.pilot_dataset);
+  target.mutable_pilot_sample_ids()->Assign(stopping.target.pilot_sample_ids.begin(),
+                                            stopping.target.pilot_sample_ids.end());
+  target.set_max_draws_per_chain(stopping.target.max_draws_per_chain);
+  if (stopping.target.max_time > absl::ZeroDuration())
+    ToProto(stopping.target.max_time, target.mutable_max_time());
+  proto->set_reason(static_cast<v1::StopReason>(stopping.reason));
+  proto->set_figure(stopping.figure);
+  proto->set_draws_per_chain(stopping.draws_per_chain);
+  proto->set_predicted_draws_per_chain(static_cast<uint64_t>(stopping.predicted_draws));
+  proto->set_explanation(stopping.explanation);
 }
 
 void ToProto(const jobs::CostEstimate& estimate, v1::CostEstimate* proto) {
@@ -72,6 +117,7 @@ void ToProto(const jobs::Posterior& posterior, v1::Posterior* proto) {
   proto->set_compute_reason(posterior.compute_reason);
   proto->set_granularity(posterior.token_traces ? v1::TOKEN : v1::SEQUENCE);
   proto->set_token_trace_type(static_cast<v1::TokenTraceType>(posterior.token_trace_type));
+  if (posterior.stopping.has_value()) ToProto(*posterior.stopping, proto->mutable_stopping());
 }
 
 void ToProto(const jobs::PosteriorDiagnostics& diagnostics, v1::Diagnostics* proto) {
@@ -95,6 +141,13 @@ void ToProto(const jobs::PosteriorDiagnostics& diagnostics, v1::Diagnostics* pro
   proto->set_llc_standard_error(diagnostics.llc_standard_error);
   proto->set_verdict(diagnostics.verdict);
   proto->set_explanation(diagnostics.explanation);
+  const jobs::PosteriorDiagnostics::Component& component = diagnostics.component;
+  ToProto(component.filter, proto->mutable_component()->mutable_filter());
+  proto->mutable_component()->mutable_names()->Assign(component.names.begin(),
+                                                      component.names.end());
+  proto->mutable_component()->set_parameters(component.parameters);
+  proto->mutable_component()->set_all_parameters(component.all_parameters);
+  proto->set_checkpoint(diagnostics.checkpoint);
 }
 
 void ToProto(const jobs::Page<jobs::Posterior>& page, v1::ListPosteriorsResponse* proto) {

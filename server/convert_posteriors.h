@@ -10,6 +10,9 @@ namespace bif::server {
 absl::StatusOr<jobs::PosteriorSpec> FromProto(const bif::v1::CreatePosteriorRequest& proto,
                                               const std::string& tenant);
 
+absl::StatusOr<jobs::TargetSpec> FromProto(const bif::v1::SamplingTarget& proto);
+
+void ToProto(const jobs::Stopping& stopping, bif::v1::Stopping* proto);
 void ToProto(const jobs::CostEstimate& estimate, bif::v1::CostEstimate* proto);
 void ToProto(const jobs::Posterior& posterior, bif::v1::Posterior* proto);
 void ToProto(const jobs::PosteriorDiagnostics& diagnostics, bif::v1::Diagnostics* proto);

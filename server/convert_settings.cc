@@ -45,6 +45,12 @@ absl::StatusOr<SamplerSettings> FromProto(const v1::SamplerSettings& proto,
   return settings;
 }
 
+void ToProto(const engine::ParameterFilter& filter, v1::ParameterFilter* proto) {
+  proto->mutable_include()->Assign(filter.include.begin(), filter.include.end());
+  proto->mutable_exclude()->Assign(filter.exclude.begin(), filter.exclude.end());
+  proto->mutable_presets()->Assign(filter.presets.begin(), filter.presets.end());
+}
+
 void ToProto(const SamplerSettings& settings, v1::SamplerSettings* proto) {
   jobs::WriteCommonFields(settings, *proto);
   proto->set_algorithm(static_cast<v1::SamplerAlgorithm>(settings.algorithm));

@@ -14,6 +14,7 @@ engine::ParameterFilter FromProto(const bif::v1::ParameterFilter& proto);
 absl::StatusOr<engine::SamplerSettings> FromProto(const bif::v1::SamplerSettings& proto,
                                                   const std::string& path);
 
+void ToProto(const engine::ParameterFilter& filter, bif::v1::ParameterFilter* proto);
 // Every field is set, so that a reader needs to know no default.
 void ToProto(const engine::SamplerSettings& settings, bif::v1::SamplerSettings* proto);
 

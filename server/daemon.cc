@@ -48,8 +48,10 @@ storage::StoreOptions StoreOptionsOf(const DaemonConfig& config) {
 jobs::JobsOptions JobsOptionsOf(const DaemonConfig& config) {
   jobs::JobsOptions options;
   options.allowed_roots = config.allowed_roots;
+  options.executor.stuck_after = config.device_stuck;
   options.queries.trace_cache_bytes = config.memory_mib * kMib * 3 / 8;
   options.queries.draw_cache_bytes = config.memory_mib * kMib * 3 / 8;
+  options.scrub.period = absl::Hours(config.scrub_hours);
   return options;
 }
 
@@ -60,7 +62,6 @@ struct Daemon::Impl {
   DaemonConfig config;
   std::string endpoint_file;
   observe::Metrics metrics;
-  observe::Gauge ready;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<jobs::Jobs> jobs;
@@ -69,7 +70,8 @@ struct Daemon::Impl {
 };
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config,
-                                                      const EngineFactory& make_engine) {
+                                                      const EngineFactory& make_engine,
+                                                      const ServerControls& controls) {
   auto impl = std::make_unique<Impl>();
   impl->config = config;
   const absl::Time start = absl::Now();
@@ -94,18 +96,23 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config
   jobs_options.executor.on_turn = [waits](jobs::Priority priority, absl::Duration waited) mutable {
     waits[static_cast<size_t>(priority)].Observe(absl::ToDoubleSeconds(waited));
   };
-  impl->ready = impl->metrics.GetGauge("bif_ready", "1 while the daemon takes calls, else 0");
+  const absl::Time recovery_start = absl::Now();
   BIF_ASSIGN_OR_RETURN(impl->jobs, jobs::Jobs::Start(*impl->store, *impl->engine, jobs_options));
+  observe::LogInfo("recovered", {{"operations", impl->jobs->operations().recovered()},
+                                 {"seconds", absl::ToDoubleSeconds(absl::Now() - recovery_start)}});
 
   ExportJobMetrics(*impl->jobs, impl->metrics);
   if (!config.metrics.empty()) {
     BIF_ASSIGN_OR_RETURN(impl->metrics_endpoint,
                          observe::MetricsEndpoint::Start(config.metrics, impl->metrics));
   }
-  const ServerDescription description{
-      .version = VersionText(), .data_directory = config.data_directory, .start_time = start};
+  const ServerDescription description{.version = VersionText(),
+                                      .data_directory = config.data_directory,
+                                      .start_time = start,
+                                      .controls = controls};
   BIF_ASSIGN_OR_RETURN(impl->server,
                        Server::Start({.listen = config.listen,
+                                      .tls = config.tls,
                                       .operator_socket = config.data_directory + "/operator.sock",
                                       .tokens_required = config.require_tokens},
                                      description, *impl->jobs, impl->metrics));
@@ -115,7 +122,6 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonConfig& config
   if (!config.port_file.empty()) {
     BIF_RETURN_IF_ERROR(ReplaceFile(config.port_file, absl::StrCat(impl->server->port(), "\n")));
   }
-  impl->ready.Set(1);
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(impl)));
   observe::LogInfo("serving", {{"address", daemon->address()},
                                {"metrics_port", daemon->metrics_port()},
@@ -143,7 +149,6 @@ int Daemon::metrics_port() const {
 void Daemon::Stop() {
   RemoveQuietly(impl_->endpoint_file);
   RemoveQuietly(impl_->config.port_file);
-  impl_->ready.Set(0);
   impl_->server->StartDraining();
   impl_->jobs->Drain();  // at the next draw boundary; what has been sampled is committed
   impl_->server->Stop(impl_->config.drain_time);

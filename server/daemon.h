@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/config.h"
+#include "server/services.h"
 #include "src/engine/engine.h"
 
 namespace bif::server {
@@ -24,7 +25,8 @@ class Daemon {
  public:
   // Returns once the daemon serves. FAILED_PRECONDITION if another daemon has the data directory.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const DaemonConfig& config,
-                                                       const EngineFactory& make_engine);
+                                                       const EngineFactory& make_engine,
+                                                       const ServerControls& controls = {});
   ~Daemon();  // stops at once, if Stop has not been called
 
   std::string address() const;  // host:port of the gRPC listener
@@ -43,9 +45,10 @@ class Daemon {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs a daemon until SIGTERM or SIGINT; a second signal hurries it. SIGHUP calls `reread` and
-// applies what can change while it runs (reload.h). Gives the process's exit code: 0 after an
-// orderly end, 1 if it could not start (the reason is on stderr), 2 if it had to be cut off.
+// Runs a daemon until SIGTERM, SIGINT or Admin.Drain; a second signal hurries it. SIGHUP and
+// Admin.Reload call `reread` and apply what can change while it runs (reload.h). Gives the
+// process's exit code: 0 after an orderly end, 1 if it could not start (the reason is on stderr), 2
+// if it had to be cut off.
 int RunDaemon(const DaemonConfig& config, const std::function<CommandLine()>& reread,
               const EngineFactory& make_engine);
 

@@ -25,9 +25,24 @@ class Follower {
   const std::atomic<uint64_t>& source_;
 };
 
+// What the last scrub found, and when.
+void ExportScrub(jobs::Jobs& jobs, observe::Metrics& metrics) {
+  observe::Gauge damaged =
+      metrics.GetGauge("bif_scrub_damaged_objects", "Damaged objects that the last scrub found");
+  observe::Gauge end = metrics.GetGauge("bif_scrub_end_time_seconds",
+                                        "When the last scrub ended, since the Unix epoch");
+  metrics.AddRefresher([damaged, end, &jobs]() mutable {
+    const auto last = jobs.scrubber().last();
+    if (!last) return;
+    damaged.Set(static_cast<double>(last->damaged));
+    end.Set(static_cast<double>(absl::ToUnixSeconds(last->end)));
+  });
+}
+
 }  // namespace
 
 void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
+  ExportScrub(jobs, metrics);
   const jobs::Counters& counters = jobs.counters();
   auto followers = std::make_shared<std::vector<Follower>>();
   const auto follow = [&](const char* name, const char* help, const std::atomic<uint64_t>& source) {
@@ -57,6 +72,9 @@ void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
   follow("bif_scan_draws_served_total", "Draws that riders of scans got",
          counters.scan_draws_served);
 
+  follow("bif_scrub_objects_total", "Stored objects that were compared with their checksums",
+         jobs.scrubber().objects());
+
   jobs.admission().OnRefusal([&metrics](const std::string& tenant, const char* reason) {
     metrics
         .GetCounter("bif_admission_refused_total",
@@ -72,10 +90,12 @@ void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
       metrics.GetGauge("bif_process_resident_bytes", "Resident memory of the daemon");
   observe::Gauge tasks =
       metrics.GetGauge("bif_device_tasks", "Tasks that wait for the device or have it");
+  observe::Gauge stuck = metrics.GetGauge(
+      "bif_device_stuck", "1 while a step of the device takes longer than it may, else 0");
   observe::Counter busy = metrics.GetCounter("bif_device_busy_seconds_total",
                                              "Time in which the device's thread worked");
   metrics.AddRefresher(
-      [followers, resident, tasks, busy, draw_cache, free_disk, &metrics, &jobs]() mutable {
+      [followers, resident, tasks, stuck, busy, draw_cache, free_disk, &metrics, &jobs]() mutable {
         for (Follower& follower : *followers) follower.Refresh();
         draw_cache.Set(static_cast<double>(jobs.queries().cached_draw_bytes()));
         if (const auto bytes = jobs.store().FreeDiskBytes(); bytes.ok())
@@ -95,6 +115,7 @@ void ExportJobMetrics(jobs::Jobs& jobs, observe::Metrics& metrics) {
         }
         resident.Set(static_cast<double>(observe::ResidentBytes()));
         busy.Add(absl::ToDoubleSeconds(jobs.executor().busy()) - busy.Value());
+        stuck.Set(jobs.executor().stuck() ? 1 : 0);
         tasks.Set(static_cast<double>(jobs.executor().tasks()));
       });
 }

@@ -6,9 +6,9 @@
 
 namespace bif::server {
 
-absl::StatusOr<LoopbackAddress> ParseLoopbackAddress(const std::string& address) {
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& address) {
   const size_t colon = address.rfind(':');
-  LoopbackAddress parsed;
+  ListenAddress parsed;
   if (colon != std::string::npos) {
     const char* const begin = address.data() + colon + 1;
     const char* const end = address.data() + address.size();
@@ -22,13 +22,19 @@ absl::StatusOr<LoopbackAddress> ParseLoopbackAddress(const std::string& address)
   // 127.0.0.0/8 is loopback as a whole, but only the usual names keep it simple.
   constexpr std::array<std::string_view, 3> kLoopback = {"127.0.0.1", "[::1]", "localhost"};
   for (std::string_view host : kLoopback) {
-    if (parsed.host == host) return parsed;
+    if (parsed.host == host) parsed.loopback = true;
   }
+  return parsed;
+}
+
+absl::StatusOr<ListenAddress> ParseLoopbackAddress(const std::string& address) {
+  BIF_ASSIGN_OR_RETURN(ListenAddress parsed, ParseListenAddress(address));
+  if (parsed.loopback) return parsed;
   return absl::InvalidArgumentError(
       "'" + address +
-      "' is not a loopback address. Traffic is not encrypted and callers are not authenticated "
-      "yet, so only 127.0.0.1, "
-      "[::1] and localhost are allowed; reach the daemon from elsewhere through an SSH tunnel");
+      "' is not a loopback address, and traffic is not encrypted: use 127.0.0.1, [::1] or "
+      "localhost, and reach it from elsewhere through an SSH tunnel; the API's listener may have "
+      "any address with a certificate (--tls-certificate, --tls-key)");
 }
 
 }  // namespace bif::server

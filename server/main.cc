@@ -3,23 +3,26 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 
+#include "absl/synchronization/mutex.h"
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/offline.h"
 #include "src/engine/engine.h"
 
 namespace {
 
-// LibTorch's OpenMP threads spin while they wait for each other, unless OMP_WAIT_POLICY says
-// otherwise when the library is loaded, which is before main. A spinning thread holds the core that
-// scoring, the store or another process needs: beside one busy neighbour on two cores a query of
-// 0.1 s took 2 to 10 s. So the process starts itself again with the policy set, unless its user has
-// chosen one.
-void LetWaitingThreadsSleep(char** argv) {
+// LibTorch's OpenMP threads spin for milliseconds while they wait for each other, unless the
+// environment says otherwise when the library is loaded, which is before main. A spinning thread
+// holds the core that scoring, the store or another process needs; one that sleeps at once makes
+// every operator dearer. So the process starts itself again with a spin of some microseconds,
+// unless its user has chosen (docs/decisions/waiting_threads_sleep.md).
+void LetWaitingThreadsSleepSoon(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   char self[4096];
   const ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-  if (length <= 0 || setenv("OMP_WAIT_POLICY", "PASSIVE", 1) != 0) return;
+  if (length <= 0 || setenv("GOMP_SPINCOUNT", "3000", 1) != 0) return;
   self[length] = '\0';
   execv(self,
         argv);  // where this fails, waiting threads spin: slower beside neighbours, never wrong
@@ -28,7 +31,13 @@ void LetWaitingThreadsSleep(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  LetWaitingThreadsSleep(argv);
+  if (const auto exit_code = bif::server::RunOfflineCommand(argc, argv, std::cout, std::cerr))
+    return *exit_code;
+  LetWaitingThreadsSleepSoon(argv);
+  // The distribution's Abseil looks for cycles of locks: every lock, gRPC's too, is then taken
+  // under one global lock, at ten times its price, and a cycle ends the process. Tests keep
+  // looking.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const auto read = [argc, argv] { return bif::server::ParseCommandLine(argc, argv); };
   const bif::server::CommandLine line = read();
   if (line.exit_code.has_value()) {

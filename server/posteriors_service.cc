@@ -35,9 +35,21 @@ class PosteriorsService final : public v1::Posteriors::CallbackService {
                                             google::longrunning::Operation* response) override {
     return StartUnary(
         runtime_, context, "bif.v1.Posteriors/ExtendPosterior", request, response,
-        [=, this](const Caller& caller) {
+        [=, this](const Caller& caller) -> absl::Status {
+          BIF_ASSIGN_OR_RETURN(const int priority, PriorityFromProto(request->priority()));
+          if (request->has_target()) {
+            if (request->draws_per_chain() != 0) {
+              return FieldError("draws_per_chain",
+                                "is for runs without a target; the budget is "
+                                "target.max_draws_per_chain");
+            }
+            BIF_ASSIGN_OR_RETURN(const jobs::TargetSpec target, FromProto(request->target()));
+            return Answer(posteriors_.Extend({.tenant = caller.tenant, .id = request->request_id()},
+                                             request->name(), target, priority),
+                          response);
+          }
           return Answer(posteriors_.Extend({.tenant = caller.tenant, .id = request->request_id()},
-                                           request->name(), request->draws_per_chain()),
+                                           request->name(), request->draws_per_chain(), priority),
                         response);
         });
   }

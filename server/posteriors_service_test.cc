@@ -82,6 +82,102 @@ TEST(PosteriorsService, BadSettingsAreRefusedByFieldAndNothingStarts) {
   EXPECT_EQ(ListPosteriors(server).posteriors_size(), 0);
 }
 
+v1::CreatePosteriorRequest RequestWithTarget(TestServer& server, double value) {
+  v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  request.mutable_settings()->clear_draws_per_chain();
+  request.mutable_target()->set_kind(v1::MEDIAN_STANDARD_ERROR);
+  request.mutable_target()->set_value(value);
+  request.mutable_target()->set_max_draws_per_chain(18);
+  return request;
+}
+
+TEST(PosteriorsService, ATargetIsSampledToAndTheAnswerSaysWhereItEnded) {
+  TestServer server;
+  v1::CreatePosteriorRequest request = RequestWithTarget(server, 1e-9);
+  request.mutable_target()->set_pilot_dataset("datasets/train");
+  request.mutable_target()->add_pilot_sample_ids("3");
+  lro::Operation operation = WaitFor(server, StartPosterior(server, request));
+  v1::Posterior posterior;
+  ASSERT_TRUE(operation.response().UnpackTo(&posterior)) << operation.error().message();
+  EXPECT_EQ(posterior.draws_per_chain(), 18u);
+  const v1::Stopping& stopping = posterior.stopping();
+  EXPECT_EQ(stopping.reason(), v1::DRAW_BUDGET_REACHED);
+  EXPECT_EQ(stopping.draws_per_chain(), 18u);
+  EXPECT_GT(stopping.figure(), 1e-9);
+  EXPECT_EQ(stopping.target().SerializeAsString(), request.target().SerializeAsString());
+  EXPECT_THAT(stopping.explanation(), HasSubstr("pilot pairs"));
+  v1::PosteriorProgress progress;
+  ASSERT_TRUE(operation.metadata().UnpackTo(&progress));
+  EXPECT_EQ(progress.draws_done(), 36u);
+
+  v1::ExtendPosteriorRequest extend;
+  extend.set_name(posterior.name());
+  *extend.mutable_target() = request.target();
+  extend.mutable_target()->set_value(0.999);
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/ExtendPosterior", extend, operation).ok());
+  ASSERT_TRUE(WaitFor(server, operation.name()).response().UnpackTo(&posterior));
+  EXPECT_EQ(posterior.stopping().reason(), v1::TARGET_MET);
+  EXPECT_EQ(posterior.draws_per_chain(), 18u) << "what is there is enough";
+  extend.set_draws_per_chain(20);
+  EXPECT_EQ(server.Call("bif.v1.Posteriors/ExtendPosterior", extend, operation).field,
+            "draws_per_chain");
+}
+
+TEST(PosteriorsService, ABadTargetIsRefusedByField) {
+  TestServer server;
+  const v1::CreatePosteriorRequest good = RequestWithTarget(server, 0.1);
+  const auto with = [&](auto change) {
+    v1::CreatePosteriorRequest request = good;
+    change(request);
+    return request;
+  };
+  const struct {
+    v1::CreatePosteriorRequest request;
+    std::string field;
+  } cases[] = {
+      {with([](auto& r) { r.mutable_settings()->set_draws_per_chain(9); }),
+       "settings.draws_per_chain"},
+      {with([](auto& r) { r.mutable_target()->clear_kind(); }), "target.kind"},
+      {with([](auto& r) { r.mutable_target()->set_kind(static_cast<v1::TargetKind>(99)); }),
+       "target.kind"},
+      {with([](auto& r) { r.mutable_target()->set_value(-1); }), "target.value"},
+      {with([](auto& r) { r.mutable_target()->set_k(3); }), "target.k"},
+      {with([](auto& r) {
+         r.mutable_target()->set_kind(v1::TOP_K_STABILITY);
+         r.mutable_target()->set_k(9);
+       }),
+       "target.k"},
+      {with([](auto& r) { r.mutable_target()->clear_max_draws_per_chain(); }),
+       "target.max_draws_per_chain"},
+      {with([](auto& r) { r.mutable_target()->mutable_max_time(); }), "target.max_time"},
+  };
+  for (const auto& c : cases) {
+    lro::Operation operation;
+    const CallEnd end = server.Call("bif.v1.Posteriors/CreatePosterior", c.request, operation);
+    EXPECT_EQ(end.code, absl::StatusCode::kInvalidArgument) << c.field << ": " << end;
+    EXPECT_EQ(end.field, c.field) << end;
+  }
+  EXPECT_EQ(ListPosteriors(server).posteriors_size(), 0);
+}
+
+TEST(PosteriorsService, DiagnosticsNameTheComponentThatMoves) {
+  TestServer server;
+  v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  request.mutable_settings()->mutable_parameters()->add_include("back");
+  WaitFor(server, StartPosterior(server, request));
+  v1::GetDiagnosticsRequest get;
+  get.set_name(ListPosteriors(server).posteriors(0).name());
+  v1::Diagnostics diagnostics;
+  const CallEnd end = server.Call("bif.v1.Posteriors/GetDiagnostics", get, diagnostics);
+  ASSERT_TRUE(end.ok()) << end;
+  const v1::Component& component = diagnostics.component();
+  EXPECT_THAT(component.filter().include(), ::testing::ElementsAre("back"));
+  EXPECT_THAT(component.names(), ::testing::ElementsAre("back"));
+  EXPECT_EQ(component.parameters(), kFeatures / 2) << "the front half is rounded up";
+  EXPECT_EQ(component.all_parameters(), kFeatures);
+  EXPECT_EQ(diagnostics.checkpoint(), request.checkpoint());
+}
+
 TEST(PosteriorsService, ValidateOnlyTellsTheCostAndMakesNothing) {
   TestServer server;
   v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
@@ -194,6 +290,50 @@ TEST(OperationsService, ACancelledOperationEndsAsCancelledAndItsPosteriorSaysSo)
           .ok());
   EXPECT_EQ(list.operations_size(), 1);
   EXPECT_TRUE(server.Call("google.longrunning.Operations/DeleteOperation", remove, empty).ok());
+}
+
+// Three wait for the device at once; without the priority they would end in the order in which they
+// came.
+TEST(PosteriorsService, OfOneTenantsRunsTheOneWithTheHigherPriorityGoesFirst) {
+  TestServer server;
+  v1::CreatePosteriorRequest request = PosteriorRequest(server, 8);
+  HeldDevice device(server);
+  const std::string first = StartPosterior(server, request);
+  device.AwaitArrival();
+  request.mutable_settings()->set_seed(7);
+  const std::string low = StartPosterior(server, request);
+  request.mutable_settings()->set_seed(8);
+  request.set_priority(1);
+  const std::string high = StartPosterior(server, request);
+  device.Release();
+  for (const std::string& run : {first, low, high}) {
+    EXPECT_FALSE(WaitFor(server, run).has_error()) << run;
+  }
+  const auto ended = [&](const std::string& run) {
+    return server.jobs().operations().Get(run)->end_time;
+  };
+  EXPECT_LT(ended(high), ended(first)) << "at the next draw of the one that ran";
+  EXPECT_LT(ended(first), ended(low)) << "of one priority, the one that began goes on";
+  request.set_priority(101);
+  lro::Operation refused;
+  EXPECT_EQ(server.Call("bif.v1.Posteriors/CreatePosterior", request, refused).field, "priority");
+}
+
+TEST(OperationsService, AnOperationThatEndedWellDoesNotFailWhenItsPosteriorIsDeleted) {
+  TestServer server;
+  const std::string operation = StartPosterior(server, PosteriorRequest(server, 8));
+  v1::Posterior posterior;
+  ASSERT_TRUE(WaitFor(server, operation).response().UnpackTo(&posterior));
+  google::protobuf::Empty empty;
+  v1::DeletePosteriorRequest remove;
+  remove.set_name(posterior.name());
+  ASSERT_TRUE(server.Call("bif.v1.Posteriors/DeletePosterior", remove, empty).ok());
+  const lro::Operation later = WaitFor(server, operation);
+  EXPECT_FALSE(later.has_error()) << later.ShortDebugString();
+  v1::Posterior gone;
+  ASSERT_TRUE(later.response().UnpackTo(&gone));
+  EXPECT_EQ(gone.name(), posterior.name());
+  EXPECT_EQ(gone.state_reason(), "it has been deleted");
 }
 
 TEST(OperationsService, FiltersAreRefusedByField) {

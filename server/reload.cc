@@ -1,17 +1,32 @@
 #include "server/reload.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
 namespace bif::server {
 
-void Reload(const CommandLine& reread, DaemonConfig& running) {
+Reloader::Reloader(DaemonConfig running, std::function<CommandLine()> reread)
+    : reread_(std::move(reread)), running_(std::move(running)) {}
+
+DaemonConfig Reloader::running() const {
+  absl::MutexLock lock(&mutex_);
+  return running_;
+}
+
+absl::StatusOr<std::vector<ConfigChange>> Reloader::Reload() {
+  absl::MutexLock lock(&mutex_);
+  const CommandLine reread = reread_();
   if (reread.exit_code.has_value()) {
-    observe::LogError("configuration not reloaded",
-                      {{"error", reread.message.substr(0, reread.message.find('\n'))}});
-    return;
+    const std::string mistake = reread.message.substr(0, reread.message.find('\n'));
+    observe::LogError("configuration not reloaded", {{"error", mistake}});
+    return absl::FailedPreconditionError(
+        absl::StrCat("nothing was changed: ", mistake, "; correct it and reload again"));
   }
-  const std::vector<ConfigChange> changes = ConfigChanges(running, reread.config);
-  running.log_level = reread.config.log_level;
-  running.log_format = reread.config.log_format;
-  observe::SetLogging(running.log_level, running.log_format);
+  std::vector<ConfigChange> changes = ConfigChanges(running_, reread.config);
+  running_.log_level = reread.config.log_level;
+  running_.log_format = reread.config.log_format;
+  observe::SetLogging(running_.log_level, running_.log_format);
   for (const ConfigChange& change : changes) {
     if (change.needs_restart) {
       observe::LogWarning(
@@ -24,6 +39,7 @@ void Reload(const CommandLine& reread, DaemonConfig& running) {
     }
   }
   observe::LogInfo("configuration reloaded", {{"changes", changes.size()}});
+  return changes;
 }
 
 }  // namespace bif::server

@@ -59,7 +59,10 @@ int RunDaemon(const DaemonConfig& config, const std::function<CommandLine()>& re
   observe::SetLogging(config.log_level, config.log_format);
   sigset_t signals = BlockSignals();
 
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, make_engine);
+  Reloader reloader(config, reread);
+  const ServerControls controls{.reload = [&reloader] { return reloader.Reload(); },
+                                .drain = [] { kill(getpid(), SIGTERM); }};
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, make_engine, controls);
   if (!daemon.ok()) {
     std::fprintf(stderr, "bifd: %s\n", std::string(daemon.status().message()).c_str());
     return 1;
@@ -70,8 +73,7 @@ int RunDaemon(const DaemonConfig& config, const std::function<CommandLine()>& re
   std::printf("listening on %s\n", (*daemon)->address().c_str());
   std::fflush(stdout);
 
-  DaemonConfig running = config;
-  const int received = AwaitTermination(signals, [&] { Reload(reread(), running); });
+  const int received = AwaitTermination(signals, [&] { (void)reloader.Reload(); });
   sigdelset(&signals, SIGHUP);  // stays blocked: a reload must not hurry the end
   observe::LogInfo("stopping", {{"signal", strsignal(received)}});
   const absl::Time cut_off = absl::Now() + config.drain_time + kCutOffAfterDrain;

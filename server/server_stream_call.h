@@ -2,10 +2,11 @@
 //
 // The producer runs on the pool of streams and writes through StreamWriter. One write is in flight
 // and few wait, so a slow reader pauses its producer; messages that are mere progress are dropped
-// instead. A reader that takes nothing for kStallLimit loses the call, so that it cannot hold a
-// thread for ever.
+// instead. A reader that takes nothing for CallRuntime::stall_limit loses the call, so that it
+// cannot hold a thread for ever.
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <deque>
@@ -49,7 +50,7 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
                                                    std::string method, const Request* request,
                                                    Produce produce) {
     std::shared_ptr<ServerStreamCall> call(
-        new ServerStreamCall(runtime, std::move(method), std::move(produce)));
+        new ServerStreamCall(runtime, context, std::move(method), std::move(produce)));
     call->self_ = call;
     const absl::Status started = [&]() -> absl::Status {
       // gRPC made the request for this call alone; it is const only for handlers.
@@ -66,20 +67,23 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
 
   absl::Status Write(Response message) override {
     UnqualifyNames(caller_.tenant, message);
-    absl::MutexLock lock(&mutex_);
-    const auto may_go_on = [this] {
-      mutex_.AssertReaderHeld();
-      return unsent_.size() < kMaxUnsent || broken_;
-    };
-    if (!mutex_.AwaitWithTimeout(absl::Condition(&may_go_on), kStallLimit)) {
-      call_.Cancel();
-      return absl::DeadlineExceededError(
-          "the reader has taken nothing for too long; ask again, and read as it comes");
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto may_go_on = [this] {
+        mutex_.AssertReaderHeld();
+        return unsent_.size() < kMaxUnsent || broken_;
+      };
+      if (mutex_.AwaitWithTimeout(absl::Condition(&may_go_on), stall_limit_)) {
+        if (broken_) return absl::CancelledError("the client has gone");
+        unsent_.push_back(std::move(message));
+        if (unsent_.size() == 1) this->StartWrite(&unsent_.front());
+        return absl::OkStatus();
+      }
     }
-    if (broken_) return absl::CancelledError("the client has gone");
-    unsent_.push_back(std::move(message));
-    if (unsent_.size() == 1) this->StartWrite(&unsent_.front());
-    return absl::OkStatus();
+    call_.Cancel();
+    context_->TryCancel();  // else the write in flight would keep the call alive with its reader
+    return absl::DeadlineExceededError(
+        "the reader has taken nothing for too long; ask again, and read as it comes");
   }
 
   void WriteProgress(Response message) override {
@@ -115,10 +119,13 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
 
  private:
   static constexpr size_t kMaxUnsent = 4;
-  static constexpr absl::Duration kStallLimit = absl::Minutes(2);
 
-  ServerStreamCall(CallRuntime& runtime, std::string method, Produce produce)
-      : call_(runtime.registry, std::move(method)), produce_(std::move(produce)) {}
+  ServerStreamCall(CallRuntime& runtime, grpc::CallbackServerContext* context, std::string method,
+                   Produce produce)
+      : context_(context),
+        stall_limit_(runtime.stall_limit),
+        call_(runtime.registry, std::move(method)),
+        produce_(std::move(produce)) {}
 
   void ProducerReturned(absl::Status status) {
     bool end = false;
@@ -143,6 +150,8 @@ class ServerStreamCall final : public grpc::ServerWriteReactor<Response>,
     this->Finish(ToGrpcStatus(status, call_.method(), caller_.tenant));
   }
 
+  grpc::CallbackServerContext* const context_;  // lives until OnDone
+  const absl::Duration stall_limit_;
   LiveCall call_;
   Caller caller_;
   const Produce produce_;

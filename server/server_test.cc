@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "bif/v1/admin.pb.h"
 #include "bif/v1/operations.pb.h"
 #include "google/protobuf/empty.pb.h"
@@ -19,6 +21,19 @@ CallEnd AskForInfo(TestServer& server, v1::ServerInfo& info) {
   return server.Call("bif.v1.Admin/GetServerInfo", v1::GetServerInfoRequest(), info);
 }
 
+// In a response of grpc.health.v1 field 1 is the status: 1 SERVING, 2 NOT_SERVING.
+const std::string kServing = "\x08\x01";
+const std::string kNotServing = "\x08\x02";
+std::string HealthOf(TestServer& server, const std::string& service) {
+  google::protobuf::Empty request;  // field 1 of a HealthCheckRequest is the service's name
+  if (!service.empty())
+    request.ParseFromString("\x0a" + std::string(1, static_cast<char>(service.size())) + service);
+  google::protobuf::Empty response;
+  const CallEnd end = server.Call("grpc.health.v1.Health/Check", request, response);
+  EXPECT_TRUE(end.ok()) << service << ": " << end;
+  return response.SerializeAsString();
+}
+
 TEST(Server, TellsAboutItself) {
   TestServer server;
   v1::ServerInfo info;
@@ -31,19 +46,56 @@ TEST(Server, TellsAboutItself) {
 
 TEST(Server, HealthIsServingUntilItDrainsAndThenCallsAreUnavailable) {
   TestServer server;
-  // An empty HealthCheckRequest; in the response field 1 is the status: 1 SERVING, 2 NOT_SERVING
-  // (grpc.health.v1).
-  google::protobuf::Empty request;
-  google::protobuf::Empty response;
-  ASSERT_TRUE(server.Call("grpc.health.v1.Health/Check", request, response).ok());
-  EXPECT_EQ(response.SerializeAsString(), std::string("\x08\x01"));
+  for (const char* service : {"", "readiness", "liveness"})
+    EXPECT_EQ(HealthOf(server, service), kServing) << service;
   server.server().StartDraining();
-  ASSERT_TRUE(server.Call("grpc.health.v1.Health/Check", request, response).ok());
-  EXPECT_THAT(response.SerializeAsString(), HasSubstr(std::string("\x08\x02")));
+  EXPECT_EQ(HealthOf(server, ""), kNotServing);
+  EXPECT_EQ(HealthOf(server, "readiness"), kNotServing);
+  EXPECT_EQ(HealthOf(server, "liveness"), kServing) << "whoever drains must not be killed for it";
   v1::ServerInfo info;
   const CallEnd end = AskForInfo(server, info);
   EXPECT_EQ(end.code, absl::StatusCode::kUnavailable);
   EXPECT_TRUE(end.retry);
+}
+
+TEST(Server, IsNotReadyWhileTheDeviceHangsAndThenAgain) {
+  jobs::JobsOptions options;
+  options.executor.stuck_after = absl::ZeroDuration();  // any step at all
+  options.chores_period = absl::Hours(1);               // the test looks itself
+  TestServer server({}, options);
+  HeldRun run(server);
+  run.AwaitArrival();
+  server.jobs().executor().Watch();
+  EXPECT_EQ(HealthOf(server, ""), kNotServing);
+  EXPECT_EQ(HealthOf(server, "readiness"), kNotServing);
+  EXPECT_EQ(HealthOf(server, "liveness"), kServing) << "a restart is for a person to decide";
+  EXPECT_THAT(server.MetricsText(), HasSubstr("bif_device_stuck 1"));
+  EXPECT_THAT(server.MetricsText(), HasSubstr("bif_ready 0"));
+  v1::ServerInfo info;
+  EXPECT_TRUE(AskForInfo(server, info).ok()) << "what needs no device is answered";
+
+  run.Release();
+  EXPECT_FALSE(WaitFor(server, run.operation()).has_error());
+  while (server.jobs().executor().tasks() > 0) std::this_thread::yield();
+  server.jobs().executor().Watch();
+  EXPECT_EQ(HealthOf(server, "readiness"), kServing);
+  EXPECT_THAT(server.MetricsText(), HasSubstr("bif_device_stuck 0"));
+  EXPECT_THAT(server.MetricsText(), HasSubstr("bif_ready 1"));
+}
+
+TEST(Server, ADeviceThatGoesOnDoesNotEndADrain) {
+  jobs::JobsOptions options;
+  options.executor.stuck_after = absl::ZeroDuration();
+  options.chores_period = absl::Hours(1);
+  TestServer server({}, options);
+  HeldRun run(server);
+  run.AwaitArrival();
+  server.jobs().executor().Watch();
+  server.server().StartDraining();
+  run.Release();
+  while (server.jobs().executor().tasks() > 0) std::this_thread::yield();
+  server.jobs().executor().Watch();
+  EXPECT_EQ(HealthOf(server, "readiness"), kNotServing);
 }
 
 TEST(Server, ReflectionIsRegistered) {

@@ -3,11 +3,15 @@
 // compiled when its service changes, and only then.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/call_runtime.h"
+#include "server/config.h"
 
 namespace grpc {
 class Service;
@@ -23,11 +27,17 @@ std::unique_ptr<grpc::Service> MakeSharingService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeOperationsService(CallRuntime& runtime);
 std::unique_ptr<grpc::Service> MakeOperationWatcherService(CallRuntime& runtime);
 
+// What Admin can do to the process around the server. Thread-safe; empty: this server cannot.
+struct ServerControls {
+  std::function<absl::StatusOr<std::vector<ConfigChange>>()> reload;
+  std::function<void()> drain;  // begins the end of the process, and returns
+};
 // What Admin tells that no job knows.
 struct ServerDescription {
   std::string version;
   std::string data_directory;
   absl::Time start_time;
+  ServerControls controls = {};
 };
 std::unique_ptr<grpc::Service> MakeAdminService(CallRuntime& runtime,
                                                 const ServerDescription& description);

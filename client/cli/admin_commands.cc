@@ -128,6 +128,31 @@ void AddTokenCommands(CLI::App& admin, Action& action) {
   });
 }
 
+void AddProcessCommands(CLI::App& admin, Action& action) {
+  On(admin.add_subcommand("reload", "Reads the daemon's configuration again, as SIGHUP does"),
+     action, [](Session& session) -> absl::Status {
+       CLIENT_ASSIGN_OR_RETURN(const v1::ReloadResponse response, session.client().Reload());
+       if (session.json) {
+         PrintJson(session.out, response);
+         return absl::OkStatus();
+       }
+       for (const v1::ReloadResponse::Change& change : response.changes()) {
+         session.out << change.field() << ": " << change.before() << " -> " << change.after()
+                     << (change.needs_restart() ? "  (waits for a restart)" : "") << "\n";
+       }
+       if (response.changes().empty() && !session.quiet)
+         session.err << "the configuration is as it was\n";
+       return absl::OkStatus();
+     });
+  On(admin.add_subcommand("drain", "Begins to stop the daemon, as SIGTERM does"), action,
+     [](Session& session) -> absl::Status {
+       CLIENT_RETURN_IF_ERROR(session.client().Drain());
+       if (!session.quiet)
+         session.err << "the daemon takes no new work, keeps what it has sampled, and ends\n";
+       return absl::OkStatus();
+     });
+}
+
 void AddSharingCommands(CLI::App& root, Action& action) {
   auto name = std::make_shared<std::string>();
   auto with = std::make_shared<std::string>();
@@ -160,9 +185,10 @@ void AddSharingCommands(CLI::App& root, Action& action) {
 }  // namespace
 
 void AddAdminCommands(CLI::App& root, Action& action) {
-  CLI::App* admin = AddNoun(root, "admin", "Tenants, their limits and their tokens");
+  CLI::App* admin = AddNoun(root, "admin", "Tenants and their tokens; reload and drain");
   AddTenantCommands(*admin, action);
   AddTokenCommands(*admin, action);
+  AddProcessCommands(*admin, action);
   AddSharingCommands(root, action);
 }
 

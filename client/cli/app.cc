@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/tls_options.h"
 #include "client/error.h"
+#include "client/tls.h"
 
 namespace bif::client {
 namespace {
@@ -23,6 +25,7 @@ void AddGlobalOptions(CLI::App& root, Session& session) {
                   "shows it")
       ->envname("BIF_TOKEN")
       ->type_name("TOKEN");
+  AddTlsOptions(root, session.options.tls);
   root.add_flag("--json", session.json, "answers as protobuf JSON");
   root.add_flag("-q,--quiet", session.quiet, "answers as bare names, no progress");
   root.add_option_function<double>(
@@ -62,11 +65,13 @@ void BuildCommandTree(CLI::App& root, Session& session, Action& action) {
   AddAttributeCommand(root, action);
   AddScoreCommands(root, action);
   AddTokenInfluenceCommand(root, action);
+  AddGroupInfluenceCommand(root, action);
   AddTraceCommands(root, action);
   AddReportCommand(root, action);
   AddOperationCommands(root, action);
   AddServerCommands(root, action);
   AddAdminCommands(root, action);
+  AddDataCommands(root, action);
   AddCompletionCommand(root, action);
 }
 
@@ -93,7 +98,12 @@ int RunBifctl(std::vector<std::string> arguments, Session& session) {
     return kExitUsage;
   }
   session.err << "bifctl: " << DescribeError(status);
-  if (absl::IsUnavailable(status)) session.err << " (server " << session.options.server << ")";
+  if (absl::IsUnavailable(status)) {
+    session.err << " (server " << session.options.server
+                << (session.options.tls.enabled() ? ", over TLS" : ", without TLS");
+    const std::string advice = ConnectionAdvice(status.message(), session.options.tls);
+    session.err << (advice.empty() ? ")" : "; " + advice + ")");
+  }
   session.err << "\n";
   return kExitFailed;
 }

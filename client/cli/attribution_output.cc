@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/output.h"
+#include "client/cli/pathwise_output.h"
 
 namespace bif::client {
 
@@ -41,9 +42,14 @@ std::string ObservableText(const v1::Observable& observable) {
 }
 
 std::string ProvenanceText(const v1::Provenance& p) {
-  return absl::StrCat(Kebab(v1::Estimator_Name(p.estimator())), ", ",
-                      Kebab(v1::Centring_Name(p.centring())), ", of the query's ",
-                      ObservableText(p.observable()), "; ", DrawsText(p));
+  const std::string estimator = Kebab(v1::Estimator_Name(p.estimator()));
+  if (p.estimator() == v1::PATHWISE) {  // traces are not in it
+    return absl::StrCat(estimator, ", of the query's ", ObservableText(p.observable()), "; ",
+                        SlopesText(p.pathwise()));
+  }
+  return absl::StrCat(estimator, ", ", Kebab(v1::Centring_Name(p.centring())), ", of the query's ",
+                      ObservableText(p.observable()), "; ", DrawsText(p),
+                      p.has_pathwise() ? absl::StrCat("; ", SlopesText(p.pathwise())) : "");
 }
 
 std::string DrawsText(const v1::Provenance& p) {
@@ -60,7 +66,8 @@ std::string DrawsText(const v1::Provenance& p) {
 
 std::string EffectText(const v1::Score& score) {
   if (score.constant()) return "constant";
-  return absl::StrCat(score.helps() ? "helps" : "hurts", score.distinguishable() ? "" : " ?");
+  return absl::StrCat(score.helps() ? "helps" : "hurts", score.distinguishable() ? "" : " ?",
+                      score.refined() ? " *" : "");
 }
 
 namespace {
@@ -87,6 +94,13 @@ void PrintRanking(Session& session, const v1::QueryRanking& ranking) {
   session.out << absl::StrFormat("stability  helpful %.0f %%, harmful %.0f %%\n",
                                  100 * ranking.helpful_stability(),
                                  100 * ranking.harmful_stability());
+  if (!ranking.has_refined()) return;
+  session.out << RefinedText(ranking.refined(), ranking.helpful_size(), ranking.harmful_size())
+              << "\n";
+}
+
+bool IsRefined(const v1::AttributeResponse& response) {
+  return response.rankings_size() > 0 && response.rankings(0).has_refined();
 }
 
 }  // namespace
@@ -112,8 +126,12 @@ void PrintAttribution(Session& session, const v1::AttributeResponse& response) {
   if (session.quiet) return;
   session.out << ProvenanceText(response.provenance()) << "\n"
               << "? : not distinguishable from zero (95 %); "
+              << (IsRefined(response) ? "* : refined; " : "")
               << Count(static_cast<int64_t>(response.rows_evaluated()))
               << " query samples had to be evaluated\n";
+  if (!response.provenance().has_pathwise()) return;
+  for (const std::string& note : PathwiseNotes(response.provenance().pathwise()))
+    session.out << note << "\n";
 }
 
 }  // namespace bif::client

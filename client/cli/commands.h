@@ -16,14 +16,17 @@ void AddDatasetImportCommands(CLI::App& dataset, Action& action);  // called by 
 void AddDatasetTextCommand(CLI::App& dataset, Action& action);     // likewise
 void AddPosteriorCommands(CLI::App& root, Action& action);
 void AddPosteriorCreateCommand(CLI::App& posterior,
-                               Action& action);            // called by AddPosteriorCommands
-void AddTraceCommands(CLI::App& root, Action& action);     // trace, export-traces
-void AddAttributeCommand(CLI::App& root, Action& action);  // attribute
-void AddScoreCommands(CLI::App& root, Action& action);     // score-matrix, self-influence
+                               Action& action);                    // called by AddPosteriorCommands
+void AddPosteriorLlcCommand(CLI::App& posterior, Action& action);  // likewise
+void AddTraceCommands(CLI::App& root, Action& action);             // trace, export-traces
+void AddAttributeCommand(CLI::App& root, Action& action);          // attribute
+void AddScoreCommands(CLI::App& root, Action& action);             // score-matrix, self-influence
 void AddTokenInfluenceCommand(CLI::App& root, Action& action);
+void AddGroupInfluenceCommand(CLI::App& root, Action& action);
 void AddOperationCommands(CLI::App& root, Action& action);
 void AddServerCommands(CLI::App& root, Action& action);  // server, health
 void AddAdminCommands(CLI::App& root, Action& action);   // admin: tenants, tokens; share
+void AddDataCommands(CLI::App& root, Action& action);    // backup, scrub
 void AddReportCommand(CLI::App& root, Action& action);
 void AddCompletionCommand(CLI::App& root, Action& action);
 

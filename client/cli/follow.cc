@@ -1,9 +1,11 @@
 #include "client/cli/follow.h"
 
+#include "absl/strings/str_cat.h"
 #include "bif/v1/attribution.pb.h"
 #include "bif/v1/posteriors.pb.h"
 #include "client/cli/names.h"
 #include "client/cli/output.h"
+#include "client/cli/posterior_output.h"
 #include "client/error.h"
 #include "google/rpc/status.pb.h"
 
@@ -21,6 +23,9 @@ ProgressState ProgressOf(const Operation& operation) {
     state.done = posterior.draws_done();
     state.total = posterior.draws_total();
     state.rate = posterior.draws_per_second();
+    if (posterior.ess_bulk() > 0)
+      state.note = absl::StrCat("worth ", Number(posterior.ess_bulk()), " independent ones");
+    if (posterior.has_stopping()) state.note = TargetText(posterior.stopping());
     if (posterior.has_remaining()) {
       state.remaining = absl::Seconds(posterior.remaining().seconds()) +
                         absl::Nanoseconds(posterior.remaining().nanos());

@@ -1,5 +1,7 @@
 #include "client/cli/options.h"
 
+#include <cmath>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -22,6 +24,14 @@ size_t CommonPrefix(const std::vector<std::string>& spellings) {
 }
 
 }  // namespace
+
+google::protobuf::Duration DurationOfSeconds(double seconds) {
+  const double whole = std::floor(seconds);
+  google::protobuf::Duration duration;
+  duration.set_seconds(static_cast<int64_t>(whole));
+  duration.set_nanos(static_cast<int32_t>((seconds - whole) * 1e9));
+  return duration;
+}
 
 CLI::App* AddNoun(CLI::App& root, const std::string& noun, const std::string& about) {
   CLI::App* group = root.add_subcommand(noun, about);
@@ -85,6 +95,14 @@ void AddRequestId(CLI::App* command, std::string& request_id) {
   command->add_option("--request-id", request_id,
                       "makes the call safe to repeat: same id and arguments, same result "
                       "(default: random)");
+}
+
+void AddPriority(CLI::App* command, int32_t& priority) {
+  command
+      ->add_option("--priority", priority,
+                   "among your tenant's own work of this kind; higher goes first")
+      ->check(CLI::Range(-100, 100))
+      ->capture_default_str();
 }
 
 void AddLimit(CLI::App* command, int64_t& limit) {

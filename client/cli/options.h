@@ -1,6 +1,7 @@
 // Building blocks of the command tree.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "CLI/CLI.hpp"
 #include "client/cli/session.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/generated_enum_reflection.h"
 
 namespace bif::client {
@@ -46,6 +48,12 @@ CLI::Option* AddRepeated(CLI::App* command, const std::string& flag,
 
 // --request-id of calls that create something: the same id and arguments give the same result.
 void AddRequestId(CLI::App* command, std::string& request_id);
+
+// --priority of work that waits for the device.
+void AddPriority(CLI::App* command, int32_t& priority);
+
+// A budget that was given in seconds.
+google::protobuf::Duration DurationOfSeconds(double seconds);
 
 // --limit of lists.
 void AddLimit(CLI::App* command, int64_t& limit);

@@ -9,6 +9,7 @@
 #include "client/cli/options.h"
 #include "client/cli/output.h"
 #include "client/cli/posterior_output.h"
+#include "client/cli/target_options.h"
 #include "client/operation_result.h"
 #include "client/paging.h"
 #include "client/status_macros.h"
@@ -20,21 +21,34 @@ void AddExtend(CLI::App& noun, Action& action) {
   struct Arguments {
     std::string posterior, request_id;
     uint32_t draws = 0;
+    TargetOptions target;
+    int32_t priority = 0;
     bool wait = false;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command = noun.add_subcommand("extend", "More draws for every chain");
   command->add_option("name", a->posterior, "the posterior")->required();
-  command->add_option("--draws", a->draws, "the new total for each chain")
-      ->required()
+  command
+      ->add_option("--draws", a->draws,
+                   "the new total for each chain; with a target, the most there may be")
       ->check(CLI::PositiveNumber);
+  AddTargetOptions(command, a->target);
   command->add_flag("--wait", a->wait, "wait until it is sampled, and show how far it is");
+  AddPriority(command, a->priority);
   AddRequestId(command, a->request_id);
   On(command, action, [a](Session& session) -> absl::Status {
     v1::ExtendPosteriorRequest request;
     request.set_request_id(a->request_id);
     request.set_name(Qualified("posteriors", a->posterior));
-    request.set_draws_per_chain(a->draws);
+    CLIENT_ASSIGN_OR_RETURN(const auto target, MakeTarget(a->target, a->draws));
+    if (target) {
+      *request.mutable_target() = *target;
+    } else if (a->draws == 0) {
+      return UsageError("--draws N, or a target: how far is it to be sampled?");
+    } else {
+      request.set_draws_per_chain(a->draws);
+    }
+    request.set_priority(a->priority);
     CLIENT_ASSIGN_OR_RETURN(auto operation, session.client().ExtendPosterior(std::move(request)));
     if (!a->wait && !operation.done()) {
       PrintStarted(session, operation);
@@ -89,6 +103,7 @@ void AddPosteriorCommands(CLI::App& root, Action& action) {
                     return absl::OkStatus();
                   });
   AddList(noun, action);
+  AddPosteriorLlcCommand(noun, action);
   AddNamedCommand(noun, action, "delete", "posteriors", "Deletes a posterior, its draws and traces",
                   [](Session& session, const std::string& name) -> absl::Status {
                     CLIENT_RETURN_IF_ERROR(session.client().DeletePosterior(name));

@@ -9,6 +9,7 @@
 #include "client/cli/output.h"
 #include "client/cli/posterior_output.h"
 #include "client/cli/sampler_options.h"
+#include "client/cli/target_options.h"
 #include "client/operation_result.h"
 #include "client/status_macros.h"
 
@@ -18,8 +19,10 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
   struct Arguments {
     std::string checkpoint, dataset, display_name, request_id;
     SamplerOptions sampler;
+    TargetOptions target;
     v1::Granularity granularity = v1::GRANULARITY_UNSPECIFIED;
     v1::TokenTraceType token_traces = v1::TOKEN_TRACE_TYPE_UNSPECIFIED;
+    int32_t priority = 0;
     bool wait = false, dry_run = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -29,6 +32,7 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
   command->add_option("--checkpoint", a->checkpoint, "the checkpoint")->required();
   command->add_option("--dataset", a->dataset, "the training dataset")->required();
   AddSamplerOptions(command, a->sampler);
+  AddTargetOptions(command, a->target);
   AddEnumOption(command, "--granularity", a->granularity,
                 "whether the losses of the training sequences' tokens are kept too")
       ->default_str("sequence");
@@ -39,6 +43,7 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
   command->add_flag("--wait", a->wait, "wait until it is sampled, and show how far it is");
   command->add_flag("--dry-run", a->dry_run,
                     "check everything, say what it would cost, run nothing");
+  AddPriority(command, a->priority);
   AddRequestId(command, a->request_id);
   On(command, action, [a](Session& session) -> absl::Status {
     v1::CreatePosteriorRequest request;
@@ -47,9 +52,16 @@ void AddPosteriorCreateCommand(CLI::App& posterior, Action& action) {
     request.set_checkpoint(Qualified("checkpoints", a->checkpoint));
     request.set_dataset(Qualified("datasets", a->dataset));
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_settings(), MakeSamplerSettings(a->sampler));
+    CLIENT_ASSIGN_OR_RETURN(const auto target,
+                            MakeTarget(a->target, request.settings().draws_per_chain()));
+    if (target) {
+      *request.mutable_target() = *target;
+      request.mutable_settings()->clear_draws_per_chain();
+    }
     request.set_granularity(a->granularity);
     request.set_token_trace_type(a->token_traces);
     request.set_validate_only(a->dry_run);
+    request.set_priority(a->priority);
     CLIENT_ASSIGN_OR_RETURN(auto operation, session.client().CreatePosterior(std::move(request)));
     if (a->dry_run) {
       if (operation.has_error()) return StatusFromRpc(operation.error());

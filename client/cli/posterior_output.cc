@@ -1,6 +1,7 @@
 #include "client/cli/posterior_output.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/names.h"
 #include "client/cli/output.h"
 
@@ -24,6 +25,39 @@ std::string ComputeText(const v1::Posterior& posterior) {
   return posterior.compute() == v1::COMPUTE_BF16 ? "bf16, with weights in fp32" : "";
 }
 
+std::string ComponentText(const v1::Component& component) {
+  const v1::ParameterFilter& filter = component.filter();
+  std::vector<std::string> selected(filter.presets().begin(), filter.presets().end());
+  selected.insert(selected.end(), filter.include().begin(), filter.include().end());
+  std::string text = selected.empty() ? "all" : absl::StrJoin(selected, ", ");
+  if (!filter.exclude().empty())
+    absl::StrAppend(&text, " without ", absl::StrJoin(filter.exclude(), ", "));
+  return text;
+}
+
+std::string TargetText(const v1::Stopping& stopping) {
+  const v1::SamplingTarget& target = stopping.target();
+  if (target.kind() == v1::TARGET_KIND_UNSPECIFIED) return "";
+  std::string text = absl::StrCat(Kebab(v1::TargetKind_Name(target.kind())), " ");
+  if (target.kind() == v1::TOP_K_STABILITY) absl::StrAppend(&text, "of ", target.k(), " ");
+  absl::StrAppend(&text, Number(target.value()), ": ");
+  if (stopping.draws_per_chain() == 0) return text + "not looked at yet";
+  absl::StrAppend(&text, "now ", Number(stopping.figure()), " at ", stopping.draws_per_chain(),
+                  " draws a chain");
+  switch (stopping.reason()) {
+    case v1::TARGET_MET:
+      return text + ", met";
+    case v1::DRAW_BUDGET_REACHED:
+      return text + "; the budget of draws is used up";
+    case v1::TIME_BUDGET_REACHED:
+      return text + "; the budget of time is used up";
+    default:
+      break;
+  }
+  if (stopping.predicted_draws_per_chain() == 0) return text + ", out of reach as it looks";
+  return absl::StrCat(text, ", about ", stopping.predicted_draws_per_chain(), " needed");
+}
+
 void PrintPosterior(Session& session, const v1::Posterior& posterior) {
   if (session.json) return PrintJson(session.out, posterior);
   if (session.quiet) {
@@ -41,6 +75,8 @@ void PrintPosterior(Session& session, const v1::Posterior& posterior) {
       .Add("dataset", absl::StrCat(posterior.dataset(), ", ", Count(posterior.training_samples()),
                                    " training samples"))
       .Add("chains", ChainsText(posterior))
+      .Add("target", TargetText(posterior.stopping()))
+      .Add("", posterior.stopping().explanation())
       .Add("sampler", absl::StrCat(Kebab(v1::SamplerAlgorithm_Name(settings.algorithm())),
                                    ", step size ", Number(settings.step_size()), ", nbeta ",
                                    Number(settings.nbeta()), ", gamma ", Number(settings.gamma())))
@@ -86,6 +122,9 @@ void PrintDiagnostics(Session& session, const v1::Diagnostics& d) {
       .Add("loss at the checkpoint", Number(d.anchor_loss()))
       .Add("mean loss of the draws", Number(d.mean_loss()))
       .Add("local learning coefficient", ScoreText(d.llc(), d.llc_standard_error()))
+      .Add("of", absl::StrCat(ComponentText(d.component()), ": ", Count(d.component().parameters()),
+                              " of ", Count(d.component().all_parameters()), " parameters in ",
+                              d.component().names_size(), " tensors"))
       .Print(session.out);
   session.out << "\n";
   Table table(

@@ -15,7 +15,8 @@ constexpr absl::Duration kRedrawEvery = absl::Milliseconds(100);
 }  // namespace
 
 std::string RenderProgress(const ProgressState& state, int bar_width) {
-  if (state.total <= 0) return state.stage;
+  if (state.total <= 0)
+    return state.note.empty() ? state.stage : absl::StrCat(state.stage, "  ", state.note);
   const double share = std::clamp(static_cast<double>(state.done) / state.total, 0.0, 1.0);
   const int filled = static_cast<int>(share * bar_width);
   const bool bytes = state.unit == "B";
@@ -40,6 +41,7 @@ std::string RenderProgress(const ProgressState& state, int bar_width) {
                       " left");
     }
   }
+  if (!state.note.empty()) absl::StrAppend(&text, "  ", state.note);
   return text;
 }
 

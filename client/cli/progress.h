@@ -17,10 +17,11 @@ namespace bif::client {
 struct ProgressState {
   std::string stage;  // what is being done, e.g. "sampling"
   int64_t done = 0;
-  int64_t total = 0;                        // 0: unknown, only the stage is shown
+  int64_t total = 0;                        // 0: unknown, only stage and note are shown
   std::string unit;                         // e.g. "draws"; "B" is shown as bytes
   double rate = 0;                          // a second; 0: not known yet
   std::optional<absl::Duration> remaining;  // absent: taken from the rate
+  std::string note;                         // what else there is to say, behind all that
 };
 
 // "sampling  [#######.....]  58 %  116/200 draws  12.3/s  7 s left"

@@ -107,6 +107,7 @@ void AddQueryOptions(CLI::App* command, QueryOptions& options) {
   stored->excludes(file)->excludes(text);
   file->excludes(text);
   text->needs(tokenizer);
+  AddPriority(command, options.priority);
 }
 
 CLI::Option* AddTokenizerOption(CLI::App* command, std::string& tokenizer) {

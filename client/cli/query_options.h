@@ -21,6 +21,7 @@ struct QueryOptions {
   v1::Estimator estimator = v1::ESTIMATOR_UNSPECIFIED;
   v1::Centring centring = v1::CENTRING_UNSPECIFIED;
   v1::Observable observable;
+  int32_t priority = 0;
 };
 
 void AddPosteriorOption(CLI::App* command, std::string& posterior);

@@ -3,10 +3,11 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
+#include <string>
 #include <string_view>
 
 #include "absl/strings/match.h"
@@ -110,10 +111,9 @@ absl::Status AddNpy(const std::string& path, std::string_view bytes,
 
 absl::Status AddReplayBatches(const std::string& path, v1::SamplerSettings& settings) {
   std::ifstream file(path, std::ios::binary);
-  std::stringstream content;
-  if (!file || !(content << file.rdbuf()))
-    return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  const std::string bytes = content.str();
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  const std::string bytes = content;
   CLIENT_RETURN_IF_ERROR(absl::EndsWith(path, ".npy") ? AddNpy(path, bytes, settings)
                                                       : AddJson(path, bytes, settings));
   if (settings.replay_batches_size() == 0) return Wrong(path, "holds no batch");

@@ -15,6 +15,8 @@
 #include "client/cli/npy.h"
 #include "client/cli/options.h"
 #include "client/cli/output.h"
+#include "client/cli/pathwise_options.h"
+#include "client/cli/pathwise_output.h"
 #include "client/cli/query_options.h"
 #include "client/status_macros.h"
 
@@ -30,6 +32,14 @@ absl::Status CheckBlock(const v1::ScoreMatrixResponse& block, bool standard_erro
   return absl::OkStatus();
 }
 
+// What scores from slopes rest on: beside the numbers, which go to a file or a pipe.
+void SayWhatItRestsOn(Session& session, const v1::ScoreMatrixResponse& block) {
+  if (session.quiet || !block.provenance().has_pathwise()) return;
+  session.err << ProvenanceText(block.provenance()) << "\n";
+  for (const std::string& note : PathwiseNotes(block.provenance().pathwise()))
+    session.err << note << "\n";
+}
+
 absl::Status MatrixToCsv(Session& session, const v1::ScoreMatrixRequest& request,
                          const std::string& path) {
   CsvFile csv(session, path);
@@ -39,6 +49,7 @@ absl::Status MatrixToCsv(Session& session, const v1::ScoreMatrixRequest& request
   CLIENT_RETURN_IF_ERROR(session.client().ScoreMatrix(
       request, [&](const v1::ScoreMatrixResponse& block) -> absl::Status {
         CLIENT_RETURN_IF_ERROR(CheckBlock(block, request.standard_errors()));
+        SayWhatItRestsOn(session, block);
         int at = 0;
         for (const std::string& candidate : block.candidate_ids()) {
           for (int q = 0; q < static_cast<int>(block.queries()); ++q, ++at) {
@@ -64,6 +75,7 @@ absl::Status MatrixToNpy(Session& session, const v1::ScoreMatrixRequest& request
   CLIENT_RETURN_IF_ERROR(session.client().ScoreMatrix(
       request, [&](const v1::ScoreMatrixResponse& block) -> absl::Status {
         CLIENT_RETURN_IF_ERROR(CheckBlock(block, request.standard_errors()));
+        SayWhatItRestsOn(session, block);
         for (const std::string& id : block.candidate_ids()) ids << id << "\n";
         CLIENT_RETURN_IF_ERROR(
             scores.Append(block.scores().data(), block.scores_size(), {block.queries()}));
@@ -80,6 +92,7 @@ void AddScoreMatrix(CLI::App& root, Action& action) {
   struct Arguments {
     QueryOptions query;
     bool standard_errors = false;
+    v1::PathwiseOptions pathwise;
     std::string out = "-";
   };
   auto a = std::make_shared<Arguments>();
@@ -88,6 +101,7 @@ void AddScoreMatrix(CLI::App& root, Action& action) {
   AddQueryOptions(command, a->query);
   AddCandidateOption(command, a->query.candidates);
   AddEstimatorOptions(command, a->query);
+  AddPathwiseOptions(command, a->pathwise);
   command->add_flag("--standard-errors", a->standard_errors, "with standard errors");
   command->add_option("--out", a->out,
                       "*.npy: float32 [candidate, query], ids in FILE.ids.txt, standard errors in "
@@ -98,9 +112,11 @@ void AddScoreMatrix(CLI::App& root, Action& action) {
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_queries(), ResolveQueries(session, a->query));
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_candidates(), ParseSampleSet(a->query.candidates));
     request.set_estimator(a->query.estimator);
+    request.set_priority(a->query.priority);
     request.set_centring(a->query.centring);
     *request.mutable_observable() = a->query.observable;
     request.set_standard_errors(a->standard_errors);
+    if (a->pathwise.draws() > 0) *request.mutable_pathwise() = a->pathwise;
     if (session.json) {
       return session.client().ScoreMatrix(request, [&](const v1::ScoreMatrixResponse& block) {
         PrintJsonLine(session.out, block);

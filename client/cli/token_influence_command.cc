@@ -132,6 +132,7 @@ void AddTokenInfluenceCommand(CLI::App& root, Action& action) {
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_training(), ParseSampleSet({a->training}));
     CLIENT_ASSIGN_OR_RETURN(*request.mutable_query(), ResolveQueries(session, a->query));
     request.set_estimator(a->query.estimator);
+    request.set_priority(a->query.priority);
     request.set_centring(a->query.centring);
     request.set_standard_errors(true);
     CLIENT_RETURN_IF_ERROR(ParseSpan(a->span, request));

@@ -25,6 +25,7 @@ void AddTrace(CLI::App& root, Action& action) {
     std::string posterior, request_id;
     std::vector<std::string> samples;
     v1::Granularity granularity = v1::GRANULARITY_UNSPECIFIED;
+    int32_t priority = 0;
     bool wait = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -39,6 +40,7 @@ void AddTrace(CLI::App& root, Action& action) {
                 "token: the losses of sequences' tokens too")
       ->default_str("sequence");
   command->add_flag("--wait", a->wait, "wait until they are traced, and show how far it is");
+  AddPriority(command, a->priority);
   AddRequestId(command, a->request_id);
   On(command, action, [a](Session& session) -> absl::Status {
     CLIENT_ASSIGN_OR_RETURN(const v1::SampleSet samples, ParseSampleSet(a->samples));
@@ -48,6 +50,7 @@ void AddTrace(CLI::App& root, Action& action) {
     request.set_dataset(samples.dataset());
     *request.mutable_sample_ids() = samples.sample_ids();
     request.set_granularity(a->granularity);
+    request.set_priority(a->priority);
     CLIENT_ASSIGN_OR_RETURN(auto operation, session.client().TraceSamples(std::move(request)));
     if (!a->wait && !operation.done()) {
       PrintStarted(session, operation);

@@ -89,6 +89,8 @@ TEST(BifctlUsage, EveryMethodHasItsCommand) {
                               "operation delete",
                               "server info",
                               "health",
+                              "backup",
+                              "scrub",
                               "report",
                               "completion"}) {
     EXPECT_THAT(leaves, testing::Contains(command));
@@ -131,6 +133,8 @@ TEST(BifctlUsage, MistakesOnTheCommandLineExitWithTwo) {
         "report --posterior p --query a/1",
         "completion tcsh",
         "program list --deadline 0",
+        "backup",
+        "scrub --mib-per-second 0",
         "operation wait o --timeout -1"}) {
     const Ran ran = RunLine(line);
     EXPECT_EQ(ran.exit_code, 2) << line;

@@ -17,7 +17,8 @@ namespace {
 // Larger than any message that the API allows (1 MiB blocks, pages of samples with tensors).
 constexpr int kMaxReceiveBytes = 64 << 20;
 
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& server) {
+std::shared_ptr<grpc::Channel> OpenChannel(
+    const std::string& server, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   // One retry policy only, ours.
@@ -27,7 +28,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& server) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(server, credentials, arguments);
 }
 
 }  // namespace
@@ -56,13 +57,18 @@ bool Connection::WaitBeforeRetry(const absl::Status& status, Repeatable repeatab
   return true;
 }
 
+void Connection::Prepare(grpc::ClientContext& context, absl::Time deadline) const {
+  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+  if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
+}
+
 absl::Status Connection::Call(absl::Duration budget, const Repeatable& repeatable,
                               absl::FunctionRef<absl::Status(grpc::ClientContext&)> attempt) const {
+  if (!usable.ok()) return usable;
   const absl::Time deadline = absl::Now() + budget;
   for (int attempts = 1;; ++attempts) {
     grpc::ClientContext context;
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
-    if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
+    Prepare(context, deadline);
     absl::Status status = attempt(context);
     if (status.ok()) return status;
     if (!WaitBeforeRetry(status, repeatable, attempts, deadline)) return status;
@@ -70,7 +76,10 @@ absl::Status Connection::Call(absl::Duration budget, const Repeatable& repeatabl
 }
 
 Client::Client(ClientOptions options) : connection_(std::make_unique<Connection>()) {
-  connection_->channel = OpenChannel(options.server);
+  auto credentials = CredentialsOf(options.tls, options.server);
+  connection_->usable = credentials.status();
+  connection_->channel = OpenChannel(
+      options.server, credentials.ok() ? *credentials : grpc::InsecureChannelCredentials());
   connection_->options = std::move(options);
 }
 

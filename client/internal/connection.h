@@ -21,6 +21,7 @@ enum class Repeatable { kNo, kYes };
 struct Connection {
   ClientOptions options;
   std::shared_ptr<grpc::Channel> channel;
+  absl::Status usable;  // else why no call can be made: a file of options.tls
 
   // Makes attempts until one succeeds, the retry policy gives up, or `budget` is over. An attempt
   // sets up no deadline itself; it returns what FromGrpc made of the call, or an error of its own,
@@ -28,6 +29,9 @@ struct Connection {
   // change it.
   absl::Status Call(absl::Duration budget, const Repeatable& repeatable,
                     absl::FunctionRef<absl::Status(grpc::ClientContext&)> attempt) const;
+
+  // Deadline and token: of every call, whoever makes it.
+  void Prepare(grpc::ClientContext& context, absl::Time deadline) const;
 
   // Waits as the retry policy says after `attempts` failed ones. False: give `status` to the
   // caller.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "client/cli/tls_options.h"
 #include "client/client.h"
 #include "client/error.h"
 #include "client/load/driver.h"
@@ -19,7 +20,7 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
 struct Options {
-  std::string server = "127.0.0.1:7311";
+  ClientOptions client;
   std::string mix = "stored-top-k=8,new-query=1,health=1";
   RequestOptions requests;
   CallerOptions caller;
@@ -40,9 +41,14 @@ void AddSeconds(CLI::App& app, const std::string& flag, absl::Duration& target,
 
 void AddOptions(CLI::App& app, Options& options) {
   app.option_defaults()->always_capture_default();
-  app.add_option("--server", options.server, "address of the server")
+  app.add_option("--server", options.client.server, "address of the server")
       ->envname("BIF_SERVER")
       ->type_name("HOST:PORT");
+  app.add_option("--token", options.client.token, "a token of the server")
+      ->envname("BIF_TOKEN")
+      ->type_name("TOKEN")
+      ->default_str("");
+  AddTlsOptions(app, options.client.tls);
   app.add_option("--posterior", options.requests.posterior, "what attribution asks");
   app.add_option("--dataset", options.requests.dataset,
                  "whose samples are asked about; default: the posterior's own");
@@ -80,10 +86,12 @@ void AddOptions(CLI::App& app, Options& options) {
 }
 
 absl::Status Run(Options& options, std::ostream& out) {
-  options.caller.server = options.server;
+  options.caller.server = options.client.server;
+  options.caller.token = options.client.token;
+  options.caller.tls = options.client.tls;
   options.requests.seed = options.seed;
   options.driver.seed = ~options.seed;  // times and requests do not share random numbers
-  Client client({.server = options.server});
+  Client client(options.client);
   CLIENT_ASSIGN_OR_RETURN(Requests requests, Requests::Make(client, options.requests));
   CLIENT_ASSIGN_OR_RETURN(const std::unique_ptr<Caller> caller, Caller::Connect(options.caller));
   std::ofstream csv;

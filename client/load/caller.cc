@@ -37,19 +37,20 @@ struct CallReport {
   }
 };
 
-grpc::ClientContext* SetDeadline(grpc::ClientContext& context, absl::Duration deadline) {
-  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+grpc::ClientContext* Prepare(grpc::ClientContext& context, const CallerOptions& options) {
+  context.set_deadline(absl::ToChronoTime(absl::Now() + options.deadline));
+  if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
   return &context;
 }
 
 class AttributeCall final : public grpc::ClientReadReactor<v1::AttributeResponse> {
  public:
   AttributeCall(CallReport report, v1::AttributeRequest request,
-                const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline)
+                const std::shared_ptr<grpc::Channel>& channel, const CallerOptions& options)
       : report_(std::move(report)),
         request_(std::move(request)),
         stub_(v1::Attribution::NewStub(channel)) {
-    stub_->async()->Attribute(SetDeadline(context_, deadline), &request_, this);
+    stub_->async()->Attribute(Prepare(context_, options), &request_, this);
     StartRead(&message_);
     StartCall();
   }
@@ -93,9 +94,9 @@ class HealthCall {
  public:
   using Empty = google::protobuf::Empty;
   static void Start(CallReport report, const std::shared_ptr<grpc::Channel>& channel,
-                    absl::Duration deadline) {
+                    const CallerOptions& options) {
     auto* call = new HealthCall(std::move(report), channel);
-    call->stub_.UnaryCall(SetDeadline(call->context_, deadline), "/grpc.health.v1.Health/Check", {},
+    call->stub_.UnaryCall(Prepare(call->context_, options), "/grpc.health.v1.Health/Check", {},
                           &call->request_, &call->response_,
                           [call](const grpc::Status& status) { call->End(status); });
   }
@@ -132,10 +133,11 @@ absl::Status Caller::Open(int count, std::vector<std::shared_ptr<grpc::Channel>>
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  auto credentials = CredentialsOf(options_.tls, options_.server);
+  if (!credentials.ok()) return credentials.status();
   const size_t first = channels.size();
   for (int i = 0; i < count; ++i) {
-    channels.push_back(
-        grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments));
+    channels.push_back(grpc::CreateCustomChannel(options_.server, *credentials, arguments));
     channels.back()->GetState(/*try_to_connect=*/true);
   }
   const auto deadline = absl::ToChronoTime(absl::Now() + kConnectWithin);
@@ -162,9 +164,9 @@ void Caller::Start(Requests::Request request, CallRecord record, RunClock& clock
   record.sent = clock.Elapsed();
   CallReport report{std::move(record), clock, std::move(done)};
   if (request.method == Method::kHealth) {
-    HealthCall::Start(std::move(report), channel, options_.deadline);
+    HealthCall::Start(std::move(report), channel, options_);
   } else {
-    new AttributeCall(std::move(report), std::move(request.attribute), channel, options_.deadline);
+    new AttributeCall(std::move(report), std::move(request.attribute), channel, options_);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "client/load/record.h"
 #include "client/load/requests.h"
 #include "client/load/run_clock.h"
+#include "client/tls.h"
 
 namespace grpc {
 class Channel;
@@ -24,6 +25,8 @@ namespace bif::client::load {
 
 struct CallerOptions {
   std::string server;
+  std::string token;  // sent with every call; empty: none
+  TlsFiles tls;
   int connections = 1;
   int idle_connections = 0;
   absl::Duration deadline = absl::Seconds(60);  // of a call, from when it is sent

@@ -273,8 +273,10 @@ std::string HowToRead(const ReportContent& content) {
   const v1::Observable& observable = provenance.observable();
   const bool loss =
       observable.kind() == v1::LOSS || observable.kind() == v1::OBSERVABLE_KIND_UNSPECIFIED;
-  const std::string effect = loss ? "lowers the model's loss on the query"
-                                  : absl::StrCat("raises the query's ", ObservableText(observable));
+  const std::string effect =
+      loss ? "lowers the model's loss on the query"
+           : absl::StrCat(observable.kind() == v1::SPAN_LOSS ? "lowers" : "raises", " the query's ",
+                          ObservableText(observable));
   return absl::StrCat(
       "A training ", content.pieces.empty() ? "image" : "text",
       " helps a query if giving it more weight in training ", effect,

@@ -1,6 +1,6 @@
 """Trains a small classifier on Fashion-MNIST with some labels flipped on purpose, and exports it for bifd.
 
-usage: train.py --out FOLDER [--data FOLDER] [--rows N] [--epochs N] [--seed N]
+usage: train.py --out FOLDER [--data FOLDER] [--rows N] [--hidden N] [--epochs N] [--seed N]
 
 Writes into FOLDER
   model.pt2            the program with its trained weights, as torch.export wrote it; any batch size
@@ -26,12 +26,12 @@ FLIPPED_SHARE = 0.05
 
 
 class Classifier(nn.Module):
-    """784-128-10, with pixels in [0, 1] as input. bifd sees only what torch.export makes of it."""
+    """784-hidden-10, with pixels in [0, 1] as input. bifd sees only what torch.export makes of it."""
 
-    def __init__(self):
+    def __init__(self, hidden):
         super().__init__()
-        self.hidden = nn.Linear(28 * 28, 128)
-        self.output = nn.Linear(128, CLASSES)
+        self.hidden = nn.Linear(28 * 28, hidden)
+        self.output = nn.Linear(hidden, CLASSES)
 
     def forward(self, image):
         return self.output(torch.relu(self.hidden(image.flatten(1))))
@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--rows", type=int, default=60000, help="how many of the training images")
+    parser.add_argument("--hidden", type=int, default=128, help="units of the hidden layer")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -75,7 +76,7 @@ def main():
     def as_input(pixels):
         return torch.tensor(pixels, dtype=torch.float32) / 255
 
-    model = Classifier()
+    model = Classifier(args.hidden)
     train(model, as_input(images), torch.tensor(labels, dtype=torch.int64), args.epochs)
     model.eval()
     with torch.no_grad():

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "src/attribution/pair_scorer.h"
+#include "src/attribution/ranking.h"
 #include "src/attribution/score.h"
 
 namespace bif::attribution {
@@ -32,6 +33,13 @@ class Scorer {
   // threads may score different rows with one Scorer.
   void Score(absl::Span<const float> rows, absl::Span<ScoreValue> scores) const;
 
+  // Adds the scores of the rows, candidates first, first + 1, ..., to the rankings, one a query and
+  // all of equally many candidates.
+  // As Score and Ranking::Add, but exact scores and standard errors are computed only for what a
+  // ranking may keep (pair_screen.h).
+  // Thread-safe where each thread has rankings of its own.
+  void Rank(absl::Span<const float> rows, int64_t first, absl::Span<Ranking> rankings) const;
+
   int64_t queries() const { return static_cast<int64_t>(queries_.size()); }
   // Degrees of freedom of the intervals are blocks - 1; t_quantile is Student's for 95 %,
   // two-sided.
@@ -43,6 +51,7 @@ class Scorer {
 
   PairScorer pairs_;
   std::vector<CentredTrace> queries_;
+  std::vector<ScreenQuery> screens_;  // of each query
 };
 
 // Variance of each row's own trace with its jackknife standard error (self-influence). A layout

@@ -1,5 +1,6 @@
 #include "src/attribution/estimator.h"
 
+#include <cmath>
 #include <limits>
 
 #include "gmock/gmock.h"
@@ -152,6 +153,144 @@ TEST(Estimator, ManyQueriesAtOnceEqualOneByOne) {
                   {row, row + layout.values()}, {query, query + layout.values()});
       EXPECT_EQ(scores[i * 5 + j].score, one.score);
       EXPECT_EQ(scores[i * 5 + j].standard_error, one.standard_error);
+    }
+  }
+}
+
+TEST(Estimator, RankingRowsEqualsScoringThemAndAddingTheScores) {
+  const TraceLayout layout{3, 67, 13};
+  constexpr int64_t kRows = 1501, kQueries = 3;
+  TestRandom random(7);
+  std::vector<float> traces(kRows * layout.values());
+  for (float& value : traces) value = static_cast<float>(random.Normal());
+  std::fill_n(traces.begin() + layout.values(), layout.values(), 1.0f);  // a constant one
+  for (Estimator estimator : {Estimator::kBif, Estimator::kNormalizedBif}) {
+    const auto scorer = Scorer::Create(layout, estimator, Centring::kPooled,
+                                       absl::MakeSpan(traces).last(kQueries * layout.values()));
+    ASSERT_TRUE(scorer.ok());
+    std::vector<ScoreValue> scores(kRows * kQueries);
+    scorer->Score(traces, absl::MakeSpan(scores));
+    std::vector<Ranking> rankings(kQueries, Ranking(5, kRows, -1));
+    scorer->Rank(traces, 0, absl::MakeSpan(rankings));
+    for (int64_t q = 0; q < kQueries; ++q) {
+      Ranking added(5, kRows, -1);
+      added.Add(0, kRows, scores.data() + q, kQueries);
+      const RankingResult expected = added.Finish();
+      const RankingResult ranked = rankings[q].Finish();
+      EXPECT_EQ(ranked.helpful_stability, expected.helpful_stability);
+      EXPECT_EQ(ranked.harmful_stability, expected.harmful_stability);
+      for (size_t i = 0; i < 5; ++i) {
+        EXPECT_EQ(ranked.helpful[i].candidate, expected.helpful[i].candidate);
+        EXPECT_EQ(ranked.helpful[i].value.score, expected.helpful[i].value.score);
+        EXPECT_EQ(ranked.harmful[i].candidate, expected.harmful[i].candidate);
+        EXPECT_EQ(ranked.harmful[i].value.standard_error, expected.harmful[i].value.standard_error);
+      }
+    }
+  }
+}
+
+// Scores that differ in their last bits only, of large numbers, among what is constant or not
+// finite.
+TEST(Estimator, RankingIsExactWhereScoresNearlyTie) {
+  const TraceLayout layout{3, 67, 13};
+  constexpr int64_t kRows = 1201, kQueries = 2;
+  TestRandom random(11);
+  std::vector<float> traces((kRows + kQueries) * layout.values());
+  for (size_t i = 0; i < traces.size(); ++i) {
+    const size_t draw = i % static_cast<size_t>(layout.values());
+    traces[i] = static_cast<float>(std::sin(static_cast<double>(draw)) + 3e-8 * random.Normal());
+  }
+  const absl::Span<const float> rows = absl::MakeSpan(traces).first(kRows * layout.values());
+  for (int64_t row = 3; row < kRows; row += 100)
+    std::fill_n(traces.begin() + row * layout.values(), layout.values(), 1e-20f);
+  traces[5 * layout.values()] = std::numeric_limits<float>::infinity();
+  traces[9 * layout.values()] = std::numeric_limits<float>::quiet_NaN();
+  for (Centring centring : {Centring::kPooled, Centring::kWithinChain, Centring::kChainMean}) {
+    for (Estimator estimator : {Estimator::kBif, Estimator::kCorrelation}) {
+      const auto scorer = Scorer::Create(layout, estimator, centring,
+                                         absl::MakeSpan(traces).last(kQueries * layout.values()));
+      ASSERT_TRUE(scorer.ok());
+      std::vector<ScoreValue> scores(kRows * kQueries);
+      scorer->Score(rows, absl::MakeSpan(scores));
+      std::vector<Ranking> rankings(kQueries, Ranking(60, kRows, 1));
+      scorer->Rank(rows, 0, absl::MakeSpan(rankings));
+      for (int64_t q = 0; q < kQueries; ++q) {
+        Ranking added(60, kRows, 1);
+        added.Add(0, kRows, scores.data() + q, kQueries);
+        const RankingResult expected = added.Finish();
+        const RankingResult ranked = rankings[q].Finish();
+        for (size_t i = 0; i < 60; ++i) {
+          ASSERT_EQ(ranked.helpful[i].candidate, expected.helpful[i].candidate) << i;
+          ASSERT_EQ(ranked.harmful[i].candidate, expected.harmful[i].candidate) << i;
+          ASSERT_EQ(ranked.harmful[i].value.score, expected.harmful[i].value.score) << i;
+        }
+      }
+    }
+  }
+}
+
+// A tile of the same row four times, and of one query twice, of which the second wants nothing.
+class OnePair {
+ public:
+  OnePair(const PairScorer& pairs, const float* row, const float* query)
+      : pairs_(pairs),
+        row_numbers_(row, static_cast<size_t>(pairs.layout().values())),
+        query_numbers_(query),
+        row_(pairs.NewTrace()),
+        query_(pairs.NewTrace()) {
+    pairs.Load(row, row_);
+    pairs.Load(query, query_);
+    PairScorer::Scratch scratch = pairs.NewScratch();
+    score = pairs.Score(row_, query_, scratch).score;
+  }
+  bool Passes(float high, float low) const {
+    constexpr float kNever = std::numeric_limits<float>::infinity();
+    const ScreenQuery query = pairs_.ScreenOf(query_numbers_, query_);
+    std::vector<float> shifted(row_numbers_.size() + kLanes);
+    const float norm = ShiftRow(row_numbers_, shifted.data());
+    const float* const x[kTileRows] = {shifted.data(), shifted.data(), shifted.data(),
+                                       shifted.data()};
+    const float* const y[kTileColumns] = {query.numbers(), query.numbers()};
+    TileTerms rows, columns;
+    TileBounds bounds;
+    for (int64_t a = 0; a < kTileRows; ++a) rows.SetRow(a, pairs_.ScreenTermsOf(norm, row_));
+    for (int64_t b = 0; b < kTileColumns; ++b) columns.SetColumn(b, query.terms());
+    bounds.SetColumn(0, high, low);
+    bounds.SetColumn(1, kNever, -kNever);
+    const auto length = static_cast<int64_t>((row_numbers_.size() + kLanes - 1) / kLanes * kLanes);
+    const uint32_t passing = PassingPairs(length, x, y, rows, columns, bounds);
+    EXPECT_TRUE(passing == 0 || passing == 0b01010101u) << passing;
+    return passing != 0;
+  }
+
+  float score = 0;
+
+ private:
+  const PairScorer& pairs_;
+  absl::Span<const float> row_numbers_;
+  const float* query_numbers_;
+  CentredTrace row_, query_;
+};
+
+// With a bound of 0 on the rounding, a part of these would be held back.
+TEST(PairScreen, PassesEveryScoreThatReachesABoundAndNoneThatFallsShort) {
+  const TraceLayout layout{2, 499, 50};
+  TestRandom random(12);
+  std::vector<float> traces(2 * layout.values());
+  for (Centring centring : {Centring::kPooled, Centring::kWithinChain, Centring::kChainMean}) {
+    for (Estimator estimator : {Estimator::kBif, Estimator::kCorrelation}) {
+      const auto pairs = PairScorer::Create(layout, estimator, centring, true);
+      ASSERT_TRUE(pairs.ok());
+      for (int repeat = 0; repeat < 200; ++repeat) {
+        for (float& value : traces) value = static_cast<float>(5 + random.Normal());
+        for (int64_t i = 0; i < layout.values(); ++i)
+          traces[i] += 0.3f * traces[layout.values() + i];
+        const OnePair pair(*pairs, traces.data(), traces.data() + layout.values());
+        EXPECT_TRUE(pair.Passes(pair.score, -1e9f));
+        EXPECT_TRUE(pair.Passes(1e9f, pair.score));
+        const float apart = 1e-3f;  // of a score that is about 0.3
+        EXPECT_FALSE(pair.Passes(pair.score + apart, pair.score - apart));
+      }
     }
   }
 }

@@ -108,12 +108,24 @@ void Jackknife::SumGroups(const float* block_sums, GroupSums& sums) const {
   }
 }
 
-void Jackknife::Covariances(const float* products, const GroupSums& x, const GroupSums& y,
-                            LeaveOneOut& covariances) const {
+double Jackknife::Total(const float* products, const GroupSums& x, const GroupSums& y) const {
   double total = SumInDouble(products, padded_blocks_);
   const int64_t group_blocks = blocks_ / groups_;
   for (int64_t b = 0; b < blocks_; b += group_blocks)
     total -= x.whole[b] * y.whole[b] * inverse_group_size_;
+  return total;
+}
+
+double Jackknife::MeanPart(const GroupSums& x) const {
+  double part = 0;
+  for (int64_t b = 0; b < blocks_; b += blocks_ / groups_)
+    part += x.whole[b] * x.whole[b] * inverse_group_size_;
+  return part;
+}
+
+void Jackknife::Covariances(const float* products, const GroupSums& x, const GroupSums& y,
+                            LeaveOneOut& covariances) const {
+  const double total = Total(products, x, y);
   covariances.whole = total * inverse_divisor_;
   WithoutBlocks(padded_blocks_, total, inverse_group_size_, inverse_rest_.data(),
                 inverse_rest_divisor_.data(), products, x.whole.data(), y.whole.data(),
@@ -125,9 +137,14 @@ void Jackknife::InvertRoots(LeaveOneOut& variances) const {
   InverseRoots(padded_blocks_, variances.without.data());
 }
 
+double Jackknife::Normalised(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
+                             double covariance) {
+  return Correlation(covariance, x_inverses.whole, y_inverses.whole);
+}
+
 void Jackknife::Normalise(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
                           LeaveOneOut& covariances) const {
-  covariances.whole = Correlation(covariances.whole, x_inverses.whole, y_inverses.whole);
+  covariances.whole = Normalised(x_inverses, y_inverses, covariances.whole);
   Correlations(padded_blocks_, x_inverses.without.data(), y_inverses.without.data(),
                covariances.without.data());
 }

@@ -54,6 +54,13 @@ class Jackknife {
 
   void Covariances(const float* products, const GroupSums& x, const GroupSums& y,
                    LeaveOneOut& covariances) const;
+  // The whole of it alone.
+  double Covariance(const float* products, const GroupSums& x, const GroupSums& y) const {
+    return Total(products, x, y) * inverse_divisor_;
+  }
+
+  // sum_g Sx^2 / n: what Total takes off for x with itself.
+  double MeanPart(const GroupSums& x) const;
 
   // Turns variances into 1 / sqrt(variance), 0 where there is no variance.
   void InvertRoots(LeaveOneOut& variances) const;
@@ -61,9 +68,16 @@ class Jackknife {
   void Normalise(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
                  LeaveOneOut& covariances) const;
 
+  // The whole of it alone.
+  static double Normalised(const LeaveOneOut& x_inverses, const LeaveOneOut& y_inverses,
+                           double covariance);
+
   Estimate Summarise(const LeaveOneOut& estimates) const;
 
  private:
+  // The sum of products about the means.
+  double Total(const float* products, const GroupSums& x, const GroupSums& y) const;
+
   int64_t blocks_;
   int64_t padded_blocks_;
   int64_t groups_;

@@ -33,6 +33,25 @@ BIF_INLINE void Store(const Vector& vector, Number* to) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
+// totals[i] = sum of v[i]'s lanes, for eight vectors at once: pairs of vectors are interleaved and
+// added until one is left. A sum of its own for each would cost more than the loops that fill them.
+BIF_INLINE void LaneTotals(const Lanes (&v)[8], Lanes& totals) {
+  Lanes pairs[4];
+  for (int i = 0; i < 4; ++i) {
+    const Lanes &a = v[2 * i], &b = v[2 * i + 1];
+    pairs[i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
+               __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  Lanes fours[2];
+  for (int i = 0; i < 2; ++i) {
+    const Lanes &a = pairs[2 * i], &b = pairs[2 * i + 1];
+    fours[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
+               __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  totals = Lanes(__builtin_shufflevector(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+                 __builtin_shufflevector(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15));
+}
+
 BIF_INLINE double Total(const DoubleLanes& v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
 }  // namespace bif::attribution

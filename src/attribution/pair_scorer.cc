@@ -113,14 +113,46 @@ ScoreValue PairScorer::ScoreProducts(const CentredTrace& x, const CentredTrace& 
                                      absl::Span<const float> products, Scratch& scratch) const {
   if (x.constant || y.constant) return {0, 0, true};
   LeaveOneOut& estimates = scratch.estimates;
-  jackknife_.Covariances(products.data(), x.group_sums, y.group_sums, estimates);
-  if (IsCorrelation(estimator_))
-    jackknife_.Normalise(x.inverse_deviations, y.inverse_deviations, estimates);
-  Estimate estimate{estimates.whole, 0};
-  if (standard_errors_) estimate = jackknife_.Summarise(estimates);
-  if (!std::isfinite(estimate.value)) return {0, 0, true};
-  return {static_cast<float>(IsNegated(estimator_) ? -estimate.value : estimate.value),
-          static_cast<float>(estimate.standard_error), false};
+  if (standard_errors_) {
+    jackknife_.Covariances(products.data(), x.group_sums, y.group_sums, estimates);
+    if (IsCorrelation(estimator_))
+      jackknife_.Normalise(x.inverse_deviations, y.inverse_deviations, estimates);
+  } else {
+    estimates.whole = jackknife_.Covariance(products.data(), x.group_sums, y.group_sums);
+    if (IsCorrelation(estimator_)) {
+      estimates.whole =
+          Jackknife::Normalised(x.inverse_deviations, y.inverse_deviations, estimates.whole);
+    }
+  }
+  if (!std::isfinite(estimates.whole)) return {0, 0, true};
+  const double value = IsNegated(estimator_) ? -estimates.whole : estimates.whole;
+  const double error = standard_errors_ ? jackknife_.Summarise(estimates).standard_error : 0;
+  return {static_cast<float>(value), static_cast<float>(error), false};
+}
+
+ScreenQuery PairScorer::ScreenOf(const float* trace, const CentredTrace& query) const {
+  std::vector<float> centred(layout_.values());
+  if (query.constant) return {centred, 0, 0};
+  // Averages over chains are spread over them.
+  const bool averaged = centring_ == Centring::kChainMean;
+  const float* const series = averaged ? query.averages.data() : trace;
+  const int64_t copies = averaged ? layout_.chains : 1;
+  for (const Block& block : plan_.blocks) {
+    for (int64_t t = block.begin; t < block.begin + block.size; ++t) {
+      const float number = (series[t] - query.means[block.group]) / static_cast<float>(copies);
+      for (int64_t copy = 0; copy < copies; ++copy) centred[copy * layout_.draws + t] = number;
+    }
+  }
+  const double scale = (IsNegated(estimator_) ? -1.0 : 1.0) / static_cast<double>(plan_.divisor()) *
+                       (IsCorrelation(estimator_) ? query.inverse_deviations.whole : 1.0);
+  return {centred, std::sqrt(jackknife_.MeanPart(query.group_sums)), scale};
+}
+
+ScreenTerms PairScorer::ScreenTermsOf(float norm, const CentredTrace& row) const {
+  if (!IsCorrelation(estimator_)) return {1, norm};
+  if (row.constant) return {};
+  const auto inverse = static_cast<float>(row.inverse_deviations.whole);
+  return {inverse, norm * inverse};
 }
 
 ScoreValue PairScorer::Variance(const CentredTrace& x, Scratch& scratch) const {

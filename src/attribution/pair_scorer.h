@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "src/attribution/jackknife.h"
 #include "src/attribution/layout.h"
+#include "src/attribution/pair_screen.h"
 #include "src/attribution/score.h"
 
 namespace bif::attribution {
@@ -53,6 +54,11 @@ class PairScorer {
   // The same with the products known: products[b] = sum over block b of x * y, padded with zeros.
   ScoreValue ScoreProducts(const CentredTrace& x, const CentredTrace& y,
                            absl::Span<const float> products, Scratch& scratch) const;
+  // A query's side and a row's of the screen (pair_screen.h). `query` is `trace` loaded; `norm` is
+  // what ShiftRow gives. With covariances `row` is not looked at.
+  ScreenQuery ScreenOf(const float* trace, const CentredTrace& query) const;
+  bool ScreensLoadedRows() const { return IsCorrelation(estimator_); }
+  ScreenTerms ScreenTermsOf(float norm, const CentredTrace& row) const;
   // The variance of x, whatever the estimator.
   ScoreValue Variance(const CentredTrace& x, Scratch& scratch) const;
 

@@ -39,16 +39,12 @@ Ranking::Ranking(int64_t k, int64_t candidates, int helpful_sign)
     : k_(k),
       candidates_(candidates),
       sample_every_((candidates + kSampleSize - 1) / kSampleSize),
+      helpful_sign_(helpful_sign),
       helpful_(KeptFor(k, candidates), helpful_sign),
       harmful_(KeptFor(k, candidates), -helpful_sign) {}
 
 void Ranking::Add(int64_t first, int64_t count, const ScoreValue* scores, int64_t stride) {
-  for (int64_t i = 0; i < count; ++i) {
-    const RankedCandidate candidate{first + i, scores[i * stride]};
-    helpful_.Add(candidate);
-    harmful_.Add(candidate);
-    if (candidate.candidate % sample_every_ == 0) sample_.push_back(candidate);
-  }
+  for (int64_t i = 0; i < count; ++i) Add({first + i, scores[i * stride]});
 }
 
 void Ranking::Merge(const Ranking& other) {

@@ -4,11 +4,13 @@
 // order in which scores arrive: equal scores rank by candidate index, the smaller first.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "absl/types/span.h"
-#include "src/attribution/estimator.h"
+#include "src/attribution/score.h"
 
 namespace bif::attribution {
 
@@ -23,24 +25,38 @@ class BestCandidates {
  public:
   BestCandidates(int64_t capacity, int sign) : capacity_(capacity), sign_(sign) {}
 
+  // Whether it is among the best so far.
+  bool Keeps(const RankedCandidate& candidate) const {
+    if (Signed(candidate) < floor_) return false;
+    return static_cast<int64_t>(heap_.size()) < capacity_ || Better(candidate, heap_.front());
+  }
   void Add(const RankedCandidate& candidate) {
-    if (static_cast<int64_t>(heap_.size()) == capacity_ && !Better(candidate, heap_.front()))
-      return;
-    Insert(candidate);
+    if (Keeps(candidate)) Insert(candidate);
   }
   const std::vector<RankedCandidate>& unsorted() const { return heap_; }
+  // `sign * score` below it is not kept. Rises as better ones come.
+  float floor() const {
+    const bool full = static_cast<int64_t>(heap_.size()) == capacity_ && capacity_ > 0;
+    return full ? std::max(floor_, Signed(heap_.front())) : floor_;
+  }
+  // Somebody else keeps `capacity` candidates that are at least as good as this.
+  void RaiseFloor(float floor) { floor_ = std::max(floor_, floor); }
   std::vector<RankedCandidate> Sorted() const;  // the best first
 
  private:
+  float Signed(const RankedCandidate& candidate) const {
+    return static_cast<float>(sign_) * candidate.value.score;
+  }
   bool Better(const RankedCandidate& a, const RankedCandidate& b) const {
-    const float left = static_cast<float>(sign_) * a.value.score;
-    const float right = static_cast<float>(sign_) * b.value.score;
+    const float left = Signed(a);
+    const float right = Signed(b);
     return left > right || (left == right && a.candidate < b.candidate);
   }
   void Insert(const RankedCandidate& candidate);
 
   int64_t capacity_;
   int sign_;
+  float floor_ = -std::numeric_limits<float>::infinity();
   std::vector<RankedCandidate> heap_;
 };
 
@@ -58,6 +74,29 @@ class Ranking {
   // it.
   Ranking(int64_t k, int64_t candidates, int helpful_sign);
 
+  void Add(const RankedCandidate& candidate) {
+    helpful_.Add(candidate);
+    harmful_.Add(candidate);
+    if (IsSampled(candidate.candidate)) sample_.push_back(candidate);
+  }
+  // Candidates that are taken whatever their score: they stand for the field in stability.h.
+  bool IsSampled(int64_t candidate) const { return candidate % sample_every_ == 0; }
+  // Scores above `low` and below `high` are kept by neither end.
+  struct Bounds {
+    float high;
+    float low;
+  };
+  Bounds bounds() const {
+    return helpful_sign_ > 0 ? Bounds{helpful_.floor(), -harmful_.floor()}
+                             : Bounds{harmful_.floor(), -helpful_.floor()};
+  }
+  // Of another Ranking of the same query and k: what falls short of them cannot be among the best
+  // of both.
+  void Raise(const Bounds& bounds) {
+    helpful_.RaiseFloor(helpful_sign_ > 0 ? bounds.high : -bounds.low);
+    harmful_.RaiseFloor(helpful_sign_ > 0 ? -bounds.low : bounds.high);
+  }
+
   // Candidate first + i has scores[i * stride].
   void Add(int64_t first, int64_t count, const ScoreValue* scores, int64_t stride);
   void Merge(const Ranking& other);
@@ -67,10 +106,10 @@ class Ranking {
   int64_t k_;
   int64_t candidates_;
   int64_t sample_every_;
+  int helpful_sign_;
   BestCandidates helpful_;
   BestCandidates harmful_;
-  std::vector<RankedCandidate>
-      sample_;  // every sample_every_-th candidate: stands for the field in stability.h
+  std::vector<RankedCandidate> sample_;  // every sample_every_-th candidate
 };
 
 }  // namespace bif::attribution

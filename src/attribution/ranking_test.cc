@@ -60,6 +60,23 @@ TEST(Ranking, PartsInAnyOrderMergeToTheSameAnswer) {
   EXPECT_EQ(late.Finish().helpful_stability, whole.Finish().helpful_stability);
 }
 
+TEST(Ranking, PartsThatKnowEachOthersBoundsMergeToTheSameAnswer) {
+  const auto scores = RandomScores(3000, 5, 3);
+  for (const int sign : {1, -1}) {
+    Ranking whole(7, 3000, sign);
+    whole.Add(0, 3000, scores.data(), 1);
+    Ranking first(7, 3000, sign);
+    first.Add(0, 1500, scores.data(), 1);
+    Ranking second(7, 3000, sign);
+    second.Raise(first.bounds());
+    second.Add(1500, 1500, scores.data() + 1500, 1);
+    second.Merge(first);
+    EXPECT_EQ(Indices(second.Finish().helpful), Indices(whole.Finish().helpful));
+    EXPECT_EQ(Indices(second.Finish().harmful), Indices(whole.Finish().harmful));
+    EXPECT_EQ(second.Finish().harmful_stability, whole.Finish().harmful_stability);
+  }
+}
+
 TEST(Ranking, EqualScoresRankByCandidate) {
   const std::vector<ScoreValue> scores(50, ScoreValue{1, 1, false});
   Ranking ranking(3, 50, 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/attribution/lanes.h"
+#include "src/attribution/tile_totals.h"
 
 namespace bif::attribution {
 namespace {
@@ -10,24 +11,10 @@ namespace {
 // Keeps the last `n` lanes, n = 0..7: load the eight masks at kTailMask + n.
 constexpr int32_t kTailMask[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
 
-// totals[i] = sum of v[i]'s lanes, for eight vectors at once: pairs of vectors are interleaved and
-// added until one is left. A sum of its own for each would cost more than the loops that fill them.
 BIF_INLINE void StoreTotals(const Lanes (&v)[kLanes], float* totals) {
-  Lanes pairs[4];
-  for (int i = 0; i < 4; ++i) {
-    const Lanes &a = v[2 * i], &b = v[2 * i + 1];
-    pairs[i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
-               __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
-  }
-  Lanes fours[2];
-  for (int i = 0; i < 2; ++i) {
-    const Lanes &a = pairs[2 * i], &b = pairs[2 * i + 1];
-    fours[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
-               __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
-  }
-  Store(Lanes(__builtin_shufflevector(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
-              __builtin_shufflevector(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15)),
-        totals);
+  Lanes sums;
+  LaneTotals(v, sums);
+  Store(sums, totals);
 }
 
 // packed = from - mean, filled with zeros to whole vectors; its lane sums, and those of its
@@ -75,7 +62,7 @@ void PrefetchRow(const float* row, int64_t size) {
 
 BIF_MULTIVERSION double SumInDouble(const float* values, int64_t size) {
   // A loop that the compiler turns into vectors: it converts portable ones of floats badly.
-  constexpr int kSums = 16;
+  constexpr int kSums = 8;
   double sums[kSums] = {};
   int64_t i = 0;
   for (; i + kSums <= size; i += kSums) {
@@ -140,33 +127,16 @@ BIF_MULTIVERSION void BlockProducts(const BlockPlan& plan, const float* x, const
 
 BIF_MULTIVERSION void TileProducts(const BlockPlan& plan, const float* const x[kTileRows],
                                    const float* const y[kTileColumns], float* products) {
-  // Named sums, so that they stay in registers: eight of them, and six for what is loaded.
-  static_assert(kTileRows == 4 && kTileColumns == 2);
   const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
   const int64_t padded_blocks = plan.padded_blocks();
   int64_t at = 0;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t end = b + 1 < blocks ? plan.blocks[b + 1].packed : plan.packed_length;
-    Lanes s00 = {}, s01 = {}, s10 = {}, s11 = {}, s20 = {}, s21 = {}, s30 = {}, s31 = {};
-    for (; at < end; at += kLanes) {
-      Lanes u, v, w;
-      Load(y[0] + at, v);
-      Load(y[1] + at, w);
-      Load(x[0] + at, u);
-      s00 += u * v;
-      s01 += u * w;
-      Load(x[1] + at, u);
-      s10 += u * v;
-      s11 += u * w;
-      Load(x[2] + at, u);
-      s20 += u * v;
-      s21 += u * w;
-      Load(x[3] + at, u);
-      s30 += u * v;
-      s31 += u * w;
-    }
+    Lanes sums;
+    TileTotals(x, y, at, end, sums);
+    at = end;
     float totals[kTileRows * kTileColumns];
-    StoreTotals({s00, s01, s10, s11, s20, s21, s30, s31}, totals);
+    Store(sums, totals);
     for (int64_t pair = 0; pair < kTileRows * kTileColumns; ++pair)
       products[pair * padded_blocks + b] = totals[pair];
   }

@@ -14,6 +14,10 @@ std::string_view EstimatorName(Estimator estimator) {
       return "COVARIANCE";
     case Estimator::kCorrelation:
       return "CORRELATION";
+    case Estimator::kPathwise:
+      return "PATHWISE";
+    case Estimator::kMixed:
+      return "MIXED";
   }
   return "UNKNOWN";
 }
@@ -23,7 +27,12 @@ bool IsCorrelation(Estimator estimator) {
 }
 
 bool IsNegated(Estimator estimator) {
-  return estimator == Estimator::kBif || estimator == Estimator::kNormalizedBif;
+  return estimator == Estimator::kBif || estimator == Estimator::kNormalizedBif ||
+         NeedsSlopes(estimator);
+}
+
+bool NeedsSlopes(Estimator estimator) {
+  return estimator == Estimator::kPathwise || estimator == Estimator::kMixed;
 }
 
 bool Distinguishable(const ScoreValue& value, double t_quantile) {

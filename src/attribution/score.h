@@ -8,11 +8,19 @@
 namespace bif::attribution {
 
 // The numbers are those of bif.v1.
-enum class Estimator : uint8_t { kBif = 1, kNormalizedBif = 2, kCovariance = 3, kCorrelation = 4 };
+enum class Estimator : uint8_t {
+  kBif = 1,
+  kNormalizedBif = 2,
+  kCovariance = 3,
+  kCorrelation = 4,
+  kPathwise = 5,  // BIF from slopes (pathwise.h)
+  kMixed = 6,     // BIF from both (mixing.h)
+};
 
 std::string_view EstimatorName(Estimator estimator);  // "NORMALIZED_BIF"
 bool IsCorrelation(Estimator estimator);              // of the two that lie in [-1, 1]
-bool IsNegated(Estimator estimator);                  // of the two with the minus
+bool IsNegated(Estimator estimator);                  // of those with the sign of BIF
+bool NeedsSlopes(Estimator estimator);                // PATHWISE and MIXED: traces are not enough
 
 struct ScoreValue {
   float score = 0;

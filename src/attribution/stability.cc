@@ -14,10 +14,49 @@ struct Contender {
   double weight;  // candidates that it stands for
 };
 
+// Beyond so many standard errors a chance counts as 0 or 1: it is off by less than 1e-15.
+constexpr double kCertain = 8;
+
 double ChanceToPass(const Contender& c, double level) {
   if (std::isinf(c.standard_error)) return 0.5;
   if (c.standard_error <= 0) return c.score > level ? 1.0 : (c.score == level ? 0.5 : 0.0);
-  return NormalCdf((c.score - level) / c.standard_error);
+  const double distance = (c.score - level) / c.standard_error;
+  if (std::abs(distance) > kCertain) return distance > 0 ? 1.0 : 0.0;
+  return NormalCdf(distance);
+}
+
+// The level that k candidates are expected to pass. Their number falls as the level rises, so it
+// lies between bounds that close in from both sides: by false position, by halves where that is
+// slow or the number jumps.
+double LevelThatPasses(const std::vector<Contender>& contenders, double k, double low,
+                       double high) {
+  const auto excess = [&](double level) {
+    double passing = 0;
+    for (const Contender& c : contenders) passing += c.weight * ChanceToPass(c, level);
+    return passing - k;
+  };
+  double at_low = excess(low);
+  double at_high = excess(high);
+  if (at_low <= 0) return low;
+  if (at_high >= 0) return high;
+  for (int i = 0; i < 80; ++i) {
+    const double width = high - low;
+    if (width <= 1e-12 * (std::abs(low) + std::abs(high))) break;
+    const bool halve = i % 3 == 2;
+    const double level = halve ? 0.5 * (low + high) : low + width * (at_low / (at_low - at_high));
+    const double here = excess(level);
+    if (std::abs(here) <= 1e-9 * k) return level;
+    if (here > 0) {
+      low = level;
+      at_low = here;
+      at_high *= 0.5;  // the side that stays counts less (Illinois; Dowell and Jarratt 1971)
+    } else {
+      high = level;
+      at_high = here;
+      at_low *= 0.5;
+    }
+  }
+  return 0.5 * (low + high);
 }
 
 }  // namespace
@@ -42,8 +81,8 @@ double ExpectedShareThatStays(const std::vector<RankedCandidate>& best,
     const Contender contender{sign * c.value.score, c.value.standard_error, weight};
     contenders.push_back(contender);
     if (std::isinf(contender.standard_error)) return;
-    low = std::min(low, contender.score - 8 * contender.standard_error);
-    high = std::max(high, contender.score + 8 * contender.standard_error);
+    low = std::min(low, contender.score - kCertain * contender.standard_error);
+    high = std::max(high, contender.score + kCertain * contender.standard_error);
   };
   for (const RankedCandidate& c : best) add(c, 1);
   int64_t standing = 0;
@@ -56,14 +95,7 @@ double ExpectedShareThatStays(const std::vector<RankedCandidate>& best,
     if (!better_than_last(c)) add(c, weight);
   }
 
-  // The expected number that passes falls as the level rises: bisection.
-  for (int i = 0; i < 40; ++i) {
-    const double level = 0.5 * (low + high);
-    double passing = 0;
-    for (const Contender& c : contenders) passing += c.weight * ChanceToPass(c, level);
-    (passing > static_cast<double>(k) ? low : high) = level;
-  }
-  const double level = 0.5 * (low + high);
+  const double level = LevelThatPasses(contenders, static_cast<double>(k), low, high);
   double staying = 0;
   for (int64_t i = 0; i < k; ++i) staying += ChanceToPass(contenders[i], level);
   return std::clamp(staying / static_cast<double>(k), 0.0, 1.0);

@@ -1,6 +1,8 @@
 #include "src/attribution/student_t.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 namespace bif::attribution {
 namespace {
@@ -50,6 +52,8 @@ double LogGamma(double x) {
   return lgamma_r(x, &sign);
 }
 
+constexpr int64_t kSteps = 48;  // of the table of quantiles
+
 }  // namespace
 
 double RegularisedBeta(double a, double b, double x) {
@@ -70,6 +74,43 @@ double StudentTCdf(double t, double degrees) {
 
 double StudentTQuantile(double probability, double degrees) {
   return InvertIncreasing([degrees](double t) { return StudentTCdf(t, degrees); }, probability);
+}
+
+StudentTQuantiles::StudentTQuantiles(double probability, double fewest)
+    : largest_inverse_(1 / fewest), table_(kSteps + 1) {
+  table_[0] = NormalQuantile(probability);
+  for (int64_t i = 1; i <= kSteps; ++i) {
+    table_[i] = StudentTQuantile(probability,
+                                 static_cast<double>(kSteps) / static_cast<double>(i) * fewest);
+  }
+}
+
+double StudentTQuantiles::At(double degrees) const {
+  // The parabola through the three nearest entries.
+  const double inverse = std::clamp(1 / degrees, 0.0, largest_inverse_);
+  const double position = inverse / largest_inverse_ * static_cast<double>(kSteps);
+  const int64_t middle = std::clamp<int64_t>(std::llround(position), 1, kSteps - 1);
+  const double x = position - static_cast<double>(middle);
+  const double before = table_[middle - 1];
+  const double at = table_[middle];
+  const double after = table_[middle + 1];
+  return at + 0.5 * x * (after - before + x * (after - 2 * at + before));
+}
+
+double Digamma(double x) {
+  double sum = 0;
+  for (; x < 10; ++x) sum -= 1 / x;
+  const double q = 1 / (x * x);
+  return sum + std::log(x) - 0.5 / x -
+         q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q / 132))));
+}
+
+double Trigamma(double x) {
+  double sum = 0;
+  for (; x < 10; ++x) sum += 1 / (x * x);
+  const double q = 1 / (x * x);
+  return sum + 1 / x + 0.5 * q +
+         q / x * (1.0 / 6 - q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * 5 / 66))));
 }
 
 double NormalCdf(double z) { return 0.5 * std::erfc(-z / std::sqrt(2.0)); }

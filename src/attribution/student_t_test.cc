@@ -46,5 +46,26 @@ TEST(RegularisedBeta, KnownValues) {
   EXPECT_EQ(RegularisedBeta(2, 3, 1), 1);
 }
 
+TEST(StudentTQuantiles, AgreeWithTheQuantile) {
+  for (const double fewest : {1.0, 3.0, 19.0}) {
+    const StudentTQuantiles quantiles(0.975, fewest);
+    for (const double times : {1.0, 1.03, 1.7, 2.0, 5.5, 40.0, 1e4}) {
+      const double expected = StudentTQuantile(0.975, fewest * times);
+      EXPECT_NEAR(quantiles.At(fewest * times), expected, 1e-4 * expected) << fewest * times;
+    }
+    EXPECT_NEAR(quantiles.At(1e300), NormalQuantile(0.975), 1e-9);
+  }
+}
+
+TEST(Digamma, KnownValues) {
+  constexpr double kEuler = 0.57721566490153286;
+  EXPECT_NEAR(Digamma(1), -kEuler, 1e-12);                        // DLMF 5.4.12
+  EXPECT_NEAR(Digamma(0.5), -kEuler - 2 * std::log(2.0), 1e-12);  // DLMF 5.4.13
+  EXPECT_NEAR(Digamma(30), Digamma(29) + 1.0 / 29, 1e-12);
+  EXPECT_NEAR(Trigamma(1), M_PI * M_PI / 6, 1e-12);
+  EXPECT_NEAR(Trigamma(0.5), M_PI * M_PI / 2, 1e-12);
+  EXPECT_NEAR(Trigamma(30), Trigamma(29) - 1.0 / (29 * 29), 1e-12);
+}
+
 }  // namespace
 }  // namespace bif::attribution

@@ -18,6 +18,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/base/write_all.h"
 
 namespace bif {
 namespace {
@@ -47,18 +48,6 @@ absl::StatusCode CodeOf(int error) {
 std::string ParentOf(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
-}
-
-absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoStatus(errno, "write", path);
-    }
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -131,6 +120,22 @@ absl::Status SyncDirectory(const std::string& path) {
   if (fd < 0) return ErrnoStatus(errno, "open directory", path);
   absl::Cleanup close_fd = [fd] { ::close(fd); };
   if (::fsync(fd) != 0) return ErrnoStatus(errno, "sync directory", path);
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirectoriesDurably(const std::string& path) {
+  BIF_RETURN_IF_ERROR(MakeDirectories(path));
+  BIF_ASSIGN_OR_RETURN(std::filesystem::path directory, RealPath(path));
+  struct stat info;
+  if (::stat(directory.c_str(), &info) != 0) return ErrnoStatus(errno, "look at", directory);
+  const dev_t file_system = info.st_dev;
+  while (::stat(directory.c_str(), &info) == 0 && info.st_dev == file_system) {
+    const absl::Status synced = SyncDirectory(directory);
+    if (absl::IsPermissionDenied(synced)) break;
+    BIF_RETURN_IF_ERROR(synced);
+    if (directory == directory.root_path()) break;
+    directory = directory.parent_path();
+  }
   return absl::OkStatus();
 }
 

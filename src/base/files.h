@@ -28,6 +28,11 @@ absl::StatusOr<std::vector<std::string>> ListFilesRecursively(const std::string&
 // After OK, entries made, renamed or removed in the directory survive power loss.
 absl::Status SyncDirectory(const std::string& path);
 
+// Makes a directory and those above it, and syncs them all up to the root of their file system, or
+// to the first one that this process may not read: whoever made that one has to see to it. After OK
+// the directory survives power loss, however an earlier process that made part of it ended.
+absl::Status MakeDirectoriesDurably(const std::string& path);
+
 // Publishes a complete, already synced file under its final name without replacing: ALREADY_EXISTS
 // if the name is taken. Both directories are synced.
 absl::Status PublishFile(const std::string& temporary_path, const std::string& final_path);

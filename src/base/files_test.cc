@@ -49,5 +49,13 @@ TEST_F(Files, EmptyFileMapsToNoBytes) {
   EXPECT_EQ(MappedFile::Open(root_ + "/empty")->bytes(), "");
 }
 
+TEST_F(Files, DirectoriesAreMadeDurablyHoweverManyAreMissing) {
+  EXPECT_TRUE(MakeDirectoriesDurably(root_ + "/a/b/c").ok());
+  EXPECT_TRUE(MakeDirectoriesDurably(root_ + "/a/b/c").ok()) << "and if they are there";
+  EXPECT_TRUE(FileExists(root_ + "/a/b/c"));
+  ASSERT_TRUE(WriteFileDurably(root_ + "/tmp", root_ + "/file", "x").ok());
+  EXPECT_FALSE(MakeDirectoriesDurably(root_ + "/file/d").ok());
+}
+
 }  // namespace
 }  // namespace bif

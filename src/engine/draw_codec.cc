@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "src/engine/kernel_clones.h"
@@ -26,21 +27,29 @@ BIF_ALWAYS_INLINE int32_t RoundSmall(float x) {
                               std::bit_cast<uint32_t>(kRounder));
 }
 
-// The scale that maps the block's largest magnitude to `top`, and 1 / scale. Magnitudes are
+// As good as the largest float that stays finite when it is multiplied by `top`.
+constexpr float LargestScale(float top) {
+  const float quotient = std::numeric_limits<float>::max() / top;  // may have been rounded up
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(quotient) - 1);
+}
+
+// The scale that maps the block's largest magnitude to `kTop`, and 1 / scale. Magnitudes are
 // compared as whole numbers: for floats of one sign that is the same order.
-BIF_ALWAYS_INLINE float BlockScale(const float* x, float top, float* inverse) {
+template <int kTop>
+BIF_ALWAYS_INLINE float BlockScale(const float* x, float* inverse) {
+  constexpr float kLargest = LargestScale(kTop);
   uint32_t largest = 0;
   for (size_t i = 0; i < kBlock; ++i)
     largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu);
   const float magnitude = std::bit_cast<float>(largest);
-  *inverse = magnitude < kTiny ? 0.0f : top / magnitude;
-  return magnitude < kTiny ? 0.0f : magnitude / top;
+  *inverse = magnitude < kTiny ? 0.0f : kTop / magnitude;
+  return magnitude < kTiny ? 0.0f : std::min(magnitude / kTop, kLargest);
 }
 
 BIF_KERNEL_CLONES void EncodeInt8(const float* __restrict x, size_t blocks, char* __restrict out) {
   for (size_t b = 0; b < blocks; ++b, x += kBlock, out += kInt8BlockBytes) {
     float inverse;
-    const float scale = BlockScale(x, 127.0f, &inverse);
+    const float scale = BlockScale<127>(x, &inverse);
     std::memcpy(out, &scale, sizeof(scale));
     for (size_t i = 0; i < kBlock; ++i)
       out[sizeof(float) + i] = static_cast<char>(RoundSmall(x[i] * inverse));
@@ -60,7 +69,7 @@ BIF_KERNEL_CLONES void DecodeInt8(const char* __restrict in, size_t blocks, floa
 BIF_KERNEL_CLONES void EncodeInt4(const float* __restrict x, size_t blocks, char* __restrict out) {
   for (size_t b = 0; b < blocks; ++b, x += kBlock, out += kInt4BlockBytes) {
     float inverse;
-    const float scale = BlockScale(x, 7.0f, &inverse);
+    const float scale = BlockScale<7>(x, &inverse);
     std::memcpy(out, &scale, sizeof(scale));
     for (size_t j = 0; j < kBlock / 2; ++j) {
       const int32_t low = RoundSmall(x[j] * inverse) + 8;
@@ -98,11 +107,14 @@ BIF_KERNEL_CLONES void DecodeBf16(const char* __restrict in, size_t n, float* __
   }
 }
 
-BIF_KERNEL_CLONES bool AllFinite(const float* x, size_t n) {
+// Magnitudes from which on a number is an infinity or none, as fp32 and after rounding to BF16.
+constexpr uint32_t kNotFinite = 0x7F800000u;
+constexpr uint32_t kNotFiniteInBf16 = 0x7F7F8000u;
+
+BIF_KERNEL_CLONES bool AllBelow(uint32_t limit, const float* x, size_t n) {
   uint32_t bad = 0;
-  for (size_t i = 0; i < n; ++i) {
-    bad |= (std::bit_cast<uint32_t>(x[i]) & 0x7F800000u) == 0x7F800000u ? 1u : 0u;
-  }
+  for (size_t i = 0; i < n; ++i)
+    bad |= (std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu) >= limit ? 1u : 0u;
   return bad == 0;
 }
 
@@ -148,7 +160,8 @@ uint64_t EncodedDrawBytes(DrawCodec codec, uint64_t elements) {
 }
 
 absl::StatusOr<std::string> EncodeDraw(DrawCodec codec, absl::Span<const float> delta) {
-  if (!AllFinite(delta.data(), delta.size())) {
+  const uint32_t limit = codec == DrawCodec::kBf16 ? kNotFiniteInBf16 : kNotFinite;
+  if (!AllBelow(limit, delta.data(), delta.size())) {
     return absl::InvalidArgumentError(
         "a draw holds a number that is not finite; its chain has diverged");
   }

@@ -72,6 +72,17 @@ TEST(DrawCodec, ExtremesOfABlockAreExactInSign) {
   EXPECT_EQ(out[2], 0.0f);
 }
 
+TEST(DrawCodec, TheLargestFloatStaysFinite) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  const std::vector<float> delta(64, -kLargest);
+  for (DrawCodec codec : {DrawCodec::kInt8Block, DrawCodec::kInt4Block}) {
+    EXPECT_NEAR(RoundTrip(codec, delta)[63] / kLargest, -1, 1e-6);
+  }
+  // BF16 would round it to an infinity.
+  EXPECT_EQ(EncodeDraw(DrawCodec::kBf16, delta).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(DrawCodec, ZerosAndTinyNumbersBecomeZeros) {
   std::vector<float> delta(70, 0.0f);
   delta[69] = 1e-38f;

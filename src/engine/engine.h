@@ -184,6 +184,56 @@ class ChainGroup {
   virtual absl::StatusOr<ChainSnapshot> Snapshot(size_t position) = 0;
 };
 
+// How derivatives along a tangent are computed. The numbers are stored on disk and equal those of
+// bif.v1.
+enum class DerivativeMethod : uint8_t {
+  kExact = 1,  // double backward for Hessian products, forward mode for slopes
+  kDifferences =
+      2,  // central differences of double-precision passes, where an operator has neither
+};
+
+// Found by trying it on the real program (Model::CheckTangents). Recorded, since it changes
+// rounding.
+struct TangentPlan {
+  DerivativeMethod hessian = DerivativeMethod::kExact;
+  DerivativeMethod slopes = DerivativeMethod::kExact;
+  bool plain_attention = false;  // the fused kernel has no second derivatives on this device
+  std::string reason;            // why not kExact, or what could not be checked; else empty
+  friend bool operator==(const TangentPlan&, const TangentPlan&) = default;
+};
+
+// What steps did to the tangents of one stretch.
+struct TangentReport {
+  bool diverged = false;      // the chain or a tangent; neither moves any more
+  std::string reason;         // why
+  int64_t query = -1;         // whose tangent diverged; -1: none, or the chain itself
+  std::vector<double> norms;  // |v| of each query, Euclidean
+};
+
+// A stretch of one chain, replayed with noise and batches as they were, and with it the tangents
+//   v = d w_t / d delta     where the weight of each query's observable phi is raised by delta:
+//   v_{t+1} = v_t - eps/2 (nbeta H_B(w_t) v_t + (lambda + gamma) v_t + grad phi(w_t)),
+// all elements at w_t, H_B the Hessian of the batch's mean loss. With RMSprop-SGLD the drift is
+// scaled by the preconditioner G of that step, which is held fixed: its own derivative is left out.
+// Elements that the box clamps at this step have a tangent of 0 there. v_0 = 0.
+class TangentStretch {
+ public:
+  virtual ~TangentStretch() = default;
+  virtual uint64_t step() const = 0;  // of the chain
+  virtual int64_t queries() const = 0;
+  // A chain that leaves the basin, or a tangent that grows without bound (negative curvature
+  // stronger than gamma), is reported; that is not an error.
+  virtual absl::StatusOr<TangentReport> Advance(uint64_t steps) = 0;
+  // slopes[q * row_count + r] = grad l_r(w_t) . v_q, the derivative of the loss of row
+  // first_row + r. Its mean over steps estimates -Cov(l_r, phi_q): the BIF.
+  virtual absl::Status Slopes(const ResidentRows& rows, int64_t first_row, int64_t row_count,
+                              absl::Span<float> slopes) = 0;
+  // The current w - w* of the moving elements, to be compared with the stored draw.
+  virtual absl::Status ReadDelta(absl::Span<float> delta) = 0;
+  // The tangents, [queries, moving.elements], to begin another stretch nearer to its end.
+  virtual absl::Status ReadTangents(absl::Span<float> tangents) = 0;
+};
+
 // A program with its weights on the device. w* never changes.
 class Model {
  public:
@@ -215,6 +265,22 @@ class Model {
                                const ResidentRows& rows, int64_t first_row, int64_t row_count,
                                const Observable& observable, const ExecutionPlan& plan,
                                absl::Span<float> values) = 0;
+
+  // Tries second derivatives on a few training rows at w*, compares them with differences in
+  // double, and says how to go on. UNIMPLEMENTED with the operator and what to do if nothing works.
+  virtual absl::StatusOr<TangentPlan> CheckTangents(const MovingSet& moving,
+                                                    const ExecutionPlan& plan,
+                                                    const ResidentRows& train) = 0;
+
+  // The chain `from.chain` of a run from `from.step` on, with one tangent a row of `queries`.
+  // `tangents` (empty: zeros, or [queries, moving.elements]) are v at `from.step`. `train` and
+  // `queries` must outlive the stretch. The observable is one that Observe takes, but for
+  // kTokenLosses.
+  virtual absl::StatusOr<std::unique_ptr<TangentStretch>> StartTangents(
+      const SamplerSettings& settings, const MovingSet& moving, const ExecutionPlan& plan,
+      const TangentPlan& tangent_plan, const ResidentRows& train, const ChainSnapshot& from,
+      const ResidentRows& queries, const Observable& observable,
+      absl::Span<const float> tangents) = 0;
 };
 
 struct EngineInfo {

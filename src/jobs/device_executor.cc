@@ -5,7 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "src/base/catch_exceptions.h"
 #include "src/base/status.h"
+#include "src/observe/log.h"
 
 namespace bif::jobs {
 namespace {
@@ -23,7 +25,7 @@ class FunctionTask : public DeviceTask {
                absl::Notification* done)
       : function_(std::move(function)), result_(result), done_(done) {}
   Outcome Step() override {
-    End(function_());
+    End(CatchExceptions(function_));
     return Outcome::kDone;
   }
   void Abandon(const absl::Status& why) override { End(why); }
@@ -90,6 +92,32 @@ bool DeviceExecutor::draining() const {
   return draining_;
 }
 
+bool DeviceExecutor::stuck() const {
+  const absl::Time now = options_.clock->Now();
+  absl::MutexLock lock(&mutex_);
+  return step_start_ && now - *step_start_ > options_.stuck_after;
+}
+
+void DeviceExecutor::OnStuck(std::function<void(bool)> listener) {
+  absl::MutexLock lock(&stuck_mutex_);
+  on_stuck_ = std::move(listener);
+  if (on_stuck_ && told_stuck_) on_stuck_(true);
+}
+
+void DeviceExecutor::Watch() {
+  absl::MutexLock lock(&stuck_mutex_);
+  const bool now_stuck = stuck();
+  if (now_stuck == told_stuck_) return;
+  told_stuck_ = now_stuck;
+  if (now_stuck) {
+    observe::LogError("the device is stuck: a step does not end",
+                      {{"seconds", absl::ToDoubleSeconds(options_.stuck_after)}});
+  } else {
+    observe::LogInfo("the device goes on");
+  }
+  if (on_stuck_) on_stuck_(now_stuck);
+}
+
 absl::Duration DeviceExecutor::busy() const {
   absl::Duration all;
   for (const auto& [whose, used] : used()) all += used;
@@ -125,6 +153,10 @@ std::optional<DeviceSchedule::Turn> DeviceExecutor::NextTurn() {
 DeviceTask::Outcome DeviceExecutor::TimedStep(const DeviceSchedule::Turn& turn, DeviceTask& task) {
   if (options_.on_turn) options_.on_turn(turn.claim.priority, turn.waited);
   const absl::Time start = options_.clock->Now();
+  {
+    absl::MutexLock lock(&mutex_);
+    step_start_ = start;
+  }
   const DeviceTask::Outcome outcome = task.Step();
   const absl::Time end = options_.clock->Now();
   std::vector<DeviceTask::Share> shares = task.Shares();
@@ -134,6 +166,7 @@ DeviceTask::Outcome DeviceExecutor::TimedStep(const DeviceSchedule::Turn& turn, 
       options_.on_use({tenant, turn.claim.priority, part * (end - start)});
   }
   absl::MutexLock lock(&mutex_);
+  step_start_.reset();
   for (const auto& [tenant, part] : shares) {
     schedule_.Charge(tenant, part * (end - start));
     used_[{tenant, turn.claim.priority}] += part * (end - start);

@@ -69,6 +69,8 @@ class DeviceExecutor {
     // Called on the device thread after every step; must not block. May be empty.
     std::function<void(const DeviceUse&)> on_use;
     std::function<void(Priority, absl::Duration waited)> on_turn;
+    // A Step that takes longer means a device, or its driver, that hangs: steps take seconds.
+    absl::Duration stuck_after = absl::Minutes(10);
   };
 
   explicit DeviceExecutor(const Options& options);
@@ -88,6 +90,14 @@ class DeviceExecutor {
   size_t tasks() const;
   size_t waiting(Priority priority) const;
   bool draining() const;
+  // Whether the Step in progress has been going on for longer than Options::stuck_after. Nothing
+  // else steps meanwhile, and Drain waits for it.
+  bool stuck() const;
+  // Calls `listener` when Watch finds that `stuck` has changed, and once at once if it is true
+  // already. It must not call the executor. No call is in progress when OnStuck({}) returns.
+  void OnStuck(std::function<void(bool stuck)> listener);
+  // To be called every few seconds by another thread: one that hangs says nothing itself.
+  void Watch();
   // Time spent in Steps since the start: all of it, and by tenant and class.
   absl::Duration busy() const;
   using Usage = std::map<std::pair<std::string, Priority>, absl::Duration>;
@@ -110,8 +120,12 @@ class DeviceExecutor {
   absl::btree_map<DeviceSchedule::Id, std::unique_ptr<DeviceTask>> tasks_ ABSL_GUARDED_BY(mutex_);
   DeviceSchedule::Id last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   Usage used_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Time> step_start_ ABSL_GUARDED_BY(mutex_);  // of the one in progress
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> last_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex stuck_mutex_;  // guards who hears of it; held while they do. Before mutex_
+  std::function<void(bool)> on_stuck_ ABSL_GUARDED_BY(stuck_mutex_);
+  bool told_stuck_ ABSL_GUARDED_BY(stuck_mutex_) = false;
   absl::Mutex
       join_mutex_;  // guards the join of thread_, so that two callers of Drain both wait for it
   std::thread thread_;

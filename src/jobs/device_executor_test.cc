@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -234,6 +236,57 @@ TEST(DeviceExecutor, ASharedStepIsChargedToEveryoneWhoseWorkItDid) {
   EXPECT_EQ(used["red"], absl::Milliseconds(20));
   EXPECT_EQ(used["blue"], absl::Milliseconds(60));
   EXPECT_EQ(executor.busy(), absl::Milliseconds(80));
+}
+
+TEST(DeviceExecutor, AStepThatDoesNotEndIsToldOnceAndItsEndToo) {
+  FakeClock clock;
+  DeviceExecutor executor({.clock = &clock, .stuck_after = absl::Seconds(30)});
+  std::vector<bool> told;
+  executor.OnStuck([&told](bool stuck) { told.push_back(stuck); });
+  clock.Advance(absl::Hours(1));
+  executor.Watch();
+  EXPECT_FALSE(executor.stuck()) << "who has nothing to do does not hang";
+
+  Gate gate(executor);
+  clock.Advance(absl::Seconds(30));
+  executor.Watch();
+  EXPECT_FALSE(executor.stuck());
+  clock.Advance(absl::Seconds(1));
+  EXPECT_TRUE(executor.stuck());
+  EXPECT_TRUE(told.empty()) << "before anybody has looked";
+  executor.Watch();
+  executor.Watch();
+  EXPECT_EQ(told, std::vector<bool>{true});
+
+  gate.Open();
+  WaitUntilIdle(executor);
+  EXPECT_FALSE(executor.stuck());
+  executor.Watch();
+  EXPECT_EQ(told, (std::vector<bool>{true, false}));
+}
+
+TEST(DeviceExecutor, WhoAsksLateHearsThatTheDeviceIsStuck) {
+  FakeClock clock;
+  DeviceExecutor executor({.clock = &clock, .stuck_after = absl::Seconds(30)});
+  Gate gate(executor);
+  clock.Advance(absl::Minutes(1));
+  executor.Watch();
+  std::vector<bool> told;
+  executor.OnStuck([&told](bool stuck) { told.push_back(stuck); });
+  EXPECT_EQ(told, std::vector<bool>{true});
+  executor.OnStuck({});
+  gate.Open();
+  WaitUntilIdle(executor);
+  executor.Watch();
+  EXPECT_EQ(told, std::vector<bool>{true}) << "nobody listens any more";
+}
+
+TEST(DeviceExecutor, RunAndWaitGivesWhatTheFunctionThrewAsAStatus) {
+  DeviceExecutor executor({});
+  EXPECT_TRUE(absl::IsResourceExhausted(executor.RunAndWait(
+      {Priority::kInteractive}, []() -> absl::Status { throw std::bad_alloc(); })));
+  EXPECT_TRUE(absl::IsInternal(executor.RunAndWait(
+      {Priority::kInteractive}, []() -> absl::Status { throw std::runtime_error("odd"); })));
 }
 
 TEST(DeviceExecutor, RunAndWaitGivesTheFunctionsStatus) {

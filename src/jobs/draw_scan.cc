@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "src/base/catch_exceptions.h"
 #include "src/base/half.h"
 #include "src/base/status.h"
 #include "src/jobs/observable_checks.h"
@@ -121,7 +122,7 @@ void DrawScan::Join(std::vector<ScanRider> asked) {
     joining.push_back(std::move(rider));
   }
   shares_.clear();
-  const absl::Status status = TryJoin(joining);
+  const absl::Status status = CatchExceptions([&] { return TryJoin(joining); });
   for (auto& rider : joining) {
     if (rider == nullptr) continue;  // it has ended with an error of its own
     if (status.ok()) {

@@ -52,6 +52,7 @@ struct ScanRider {
   std::shared_ptr<EvaluatedRows> result;
   CancelToken cancel;
   std::string tenant = kDefaultTenant;
+  int priority = 0;  // of its tenant; a scan has that of the rider who began it
 };
 
 class DrawScan {

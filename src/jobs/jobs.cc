@@ -61,7 +61,8 @@ Jobs::Jobs(storage::Store& store, engine::Engine& engine, const JobsOptions& opt
       housekeeping_(std::make_unique<Housekeeping>(
           [this](const std::string& dataset, const CancelToken& cancel) {
             return datasets_->EraseDeleted(dataset, cancel);
-          })) {
+          })),
+      scrubber_(std::make_unique<Scrubber>(store, clock, options.scrub)) {
   datasets_->OnErasable([this](const std::string& id) { housekeeping_->Schedule(id); });
   tenants_->OnChange(
       [this](const Tenant& tenant) { executor_->SetWeight(tenant.id, tenant.weight); });
@@ -76,13 +77,20 @@ absl::StatusOr<std::unique_ptr<Jobs>> Jobs::Start(storage::Store& store, engine:
   BIF_RETURN_IF_ERROR(jobs->posteriors_->Recover());
   BIF_RETURN_IF_ERROR(jobs->queries_->Recover());
   BIF_RETURN_IF_ERROR(jobs->ScheduleHousekeeping());
+  BIF_RETURN_IF_ERROR(jobs->scrubber_->Recover());
   Jobs* const self = jobs.get();
   jobs->chores_ = std::make_unique<Chores>(
       options.chores_period, std::vector<Chores::Chore>{
+                                 [self] {
+                                   self->executor_->Watch();
+                                   return absl::OkStatus();
+                                 },
                                  [self] { return self->admission_->KeepUsage(); },
+                                 [self] { return self->operations_->StoreEnds(); },
                                  [self, kept = options.operations_kept] {
                                    return self->operations_->Forget(self->clock_.Now() - kept);
                                  },
+                                 [self] { return self->scrubber_->StartIfDue(); },
                              });
   return jobs;
 }
@@ -125,6 +133,7 @@ void Jobs::Drain() {
   executor_->Drain([this] { models_->Clear(); });
   workers_->Drain();
   housekeeping_->Stop();
+  scrubber_->Stop();
   if (chores_ != nullptr) chores_->Stop();
 }
 

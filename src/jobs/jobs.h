@@ -27,6 +27,7 @@
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
+#include "src/jobs/scrubber.h"
 #include "src/jobs/tenants.h"
 #include "src/jobs/worker_pool.h"
 #include "src/storage/store.h"
@@ -46,6 +47,7 @@ struct JobsOptions {
   size_t max_open_posteriors = 16;                        // whose index of traces is kept in memory
   Posteriors::Options posteriors;
   Queries::Options queries;
+  Scrubber::Options scrub;
 };
 
 class Jobs {
@@ -68,6 +70,7 @@ class Jobs {
   ModelCache& models() { return *models_; }  // on the device thread only
   Counters& counters() { return counters_; }
   Housekeeping& housekeeping() { return *housekeeping_; }
+  Scrubber& scrubber() { return *scrubber_; }
   storage::Store& store() { return store_; }
   engine::Engine& engine() { return engine_; }
 
@@ -100,6 +103,7 @@ class Jobs {
   std::unique_ptr<Posteriors> posteriors_;
   std::unique_ptr<Queries> queries_;
   std::unique_ptr<Housekeeping> housekeeping_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::unique_ptr<Chores> chores_;
 };
 

@@ -10,6 +10,12 @@
 
 namespace bif::jobs {
 
+// Whether less of it is better, which decides what helps and what hurts.
+inline bool IsLoss(const engine::Observable& observable) {
+  return observable.kind == engine::ObservableKind::kLoss ||
+         observable.kind == engine::ObservableKind::kSpanLoss;
+}
+
 absl::Status CheckObservable(const engine::Observable& observable, const engine::ProgramInfo& info);
 
 // Whether losses of tokens can be kept: a field error of "granularity" if there are none.

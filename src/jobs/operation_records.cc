@@ -32,6 +32,7 @@ storage::pb::OperationProgress ToRecord(const OperationProgress& progress) {
   record.set_draws_total(progress.draws_total);
   record.set_chains_diverged(progress.chains_diverged);
   record.set_rows(progress.rows);
+  record.set_ess_bulk(progress.ess_bulk);
   if (progress.estimate) *record.mutable_estimate() = ToRecord(*progress.estimate);
   return record;
 }
@@ -72,6 +73,7 @@ Operation FromRecord(const storage::pb::OperationRecord& record) {
     operation.progress.draws_total = progress.draws_total();
     operation.progress.chains_diverged = progress.chains_diverged();
     operation.progress.rows = progress.rows();
+    operation.progress.ess_bulk = progress.ess_bulk();
     if (progress.has_estimate()) operation.progress.estimate = FromRecord(progress.estimate());
   }
   return operation;

@@ -111,6 +111,7 @@ absl::StatusOr<std::string> OperationManager::NewId(const std::string& tenant) {
 absl::StatusOr<std::shared_ptr<RunningOperation>> OperationManager::Create(
     const std::string& id, const std::string& kind, const std::string& target_key,
     const std::string& request, storage::WriteSet writes, const CostEstimate& estimate) {
+  BIF_RETURN_IF_ERROR(StoreEnds());
   std::unique_ptr<Admission::Reservation> reservation;
   if (options_.admission != nullptr) {
     BIF_ASSIGN_OR_RETURN(reservation, options_.admission->AdmitOperation(TenantOf(id), estimate));
@@ -157,6 +158,23 @@ std::shared_ptr<RunningOperation> OperationManager::MakeLive(
   return running;
 }
 
+absl::Status OperationManager::StoreEnds() {
+  absl::MutexLock storing(&storing_);
+  while (true) {
+    storage::pb::OperationRecord record;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (unstored_.empty()) return absl::OkStatus();
+      record = unstored_.begin()->second;
+    }
+    storage::WriteSet writes;
+    writes.Put(storage::OperationKey(record.id()), record);
+    BIF_RETURN_IF_ERROR(catalog_.Commit(writes));
+    absl::MutexLock lock(&mutex_);
+    unstored_.erase(record.id());
+  }
+}
+
 absl::Status OperationManager::Recover() {
   BIF_ASSIGN_OR_RETURN(const auto records,
                        catalog_.Scan<storage::pb::OperationRecord>(
@@ -168,7 +186,13 @@ absl::Status OperationManager::Recover() {
     if (options_.admission != nullptr)
       live_[record.id()].reservation = options_.admission->Resume(TenantOf(record.id()));
   }
+  recovered_ = unfinished_.size();
   return absl::OkStatus();
+}
+
+size_t OperationManager::recovered() const {
+  absl::MutexLock lock(&mutex_);
+  return recovered_;
 }
 
 std::vector<std::shared_ptr<RunningOperation>> OperationManager::TakeUnfinished(
@@ -270,6 +294,7 @@ absl::Status OperationManager::Delete(const std::string& name) {
         absl::StrCat(name, " is still running; cancel it, wait until it is done, then delete it"));
   }
   BIF_ASSIGN_OR_RETURN(const std::string id, IdOf(name));
+  absl::MutexLock storing(&storing_);
   storage::WriteSet writes;
   writes.Delete(storage::OperationKey(id));
   BIF_RETURN_IF_ERROR(catalog_.Commit(writes));

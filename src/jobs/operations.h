@@ -27,6 +27,7 @@
 #include "src/jobs/admission.h"
 #include "src/jobs/cost_estimate.h"
 #include "src/jobs/pagination.h"
+#include "src/jobs/stopping.h"
 #include "src/jobs/tenant.h"
 #include "src/storage/catalog.h"
 
@@ -44,8 +45,10 @@ struct OperationProgress {
   double draws_per_second = 0;  // in this process; 0 until it is known
   std::optional<absl::Duration> remaining;
   uint32_t chains_diverged = 0;
-  int64_t rows = 0;  // that are traced at every draw
+  double ess_bulk = 0;  // effective draws of the committed ones, by the sampling loss; 0: too few
+  int64_t rows = 0;     // that are traced at every draw
   std::optional<CostEstimate> estimate;
+  std::optional<Stopping> stopping;  // of a run towards a target, while this process works on it
 };
 
 struct OperationResult {
@@ -87,7 +90,8 @@ class RunningOperation {
   void AddTo(storage::WriteSet& writes) const;
 
   // Ends the operation, in one commit with `writes`. If that commit fails, the operation ends with
-  // its error, in memory alone: after a restart it is unfinished again. Only the first call counts.
+  // its error, without `writes`, and in memory alone until StoreEnds: after a restart before that
+  // it is unfinished again. Only the first call counts.
   void Finish(const absl::Status& error, const OperationResult& result,
               storage::WriteSet writes = {});
 
@@ -115,14 +119,21 @@ class OperationManager {
   absl::StatusOr<std::string> NewId(const std::string& tenant = kDefaultTenant);
   // Starts an operation, in one commit with `writes`. `request` is for the job that owns the kind,
   // to go on after a restart. `estimate` is what it will need at most, reserved until it ends.
-  // RESOURCE_EXHAUSTED if too many are running, or the tenant may not use so much.
+  // RESOURCE_EXHAUSTED if too many are running, or the tenant may not use so much. Stores ends
+  // first (StoreEnds), and fails if that does: a restart must not find an operation unfinished that
+  // ended, beside one that was started since to do its work.
   absl::StatusOr<std::shared_ptr<RunningOperation>> Create(
       const std::string& id, const std::string& kind, const std::string& target_key,
       const std::string& request, storage::WriteSet writes, const CostEstimate& estimate = {});
+  // Stores the ends that Finish could not store, because the disk was full or failed. OK if there
+  // is none. To be called now and then; gives the error of the first that cannot be stored now
+  // either.
+  absl::Status StoreEnds();
   // Reads the catalog after a start; to be called once, before anything else.
   absl::Status Recover();
   // What Recover found unfinished, oldest first. Each kind is taken once, by the job that owns it.
   std::vector<std::shared_ptr<RunningOperation>> TakeUnfinished(const std::string& kind);
+  size_t recovered() const;  // how many Recover found unfinished
   // The running operation with this id, or nullptr.
   std::shared_ptr<RunningOperation> FindRunning(const std::string& id);
 
@@ -178,9 +189,11 @@ class OperationManager {
   mutable absl::Mutex
       mutex_;  // guards what runs and who watches; not held during catalog commits of Finish
   absl::flat_hash_map<std::string, Live> live_ ABSL_GUARDED_BY(mutex_);
-  // Ends that could not be stored (a full or broken disk).
+  absl::Mutex storing_;  // so that StoreEnds brings nothing back that Delete has deleted
+  // Ends that could not be stored yet (a full or broken disk).
   absl::flat_hash_map<std::string, storage::pb::OperationRecord> unstored_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<RunningOperation>> unfinished_ ABSL_GUARDED_BY(mutex_);
+  size_t recovered_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<uint64_t, Watcher> watchers_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_watcher_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -7,6 +7,37 @@
 namespace bif::jobs {
 namespace {
 
+// A catalog on a disk that can be full.
+class FillableCatalog : public storage::Catalog {
+ public:
+  explicit FillableCatalog(storage::Catalog& catalog) : catalog_(catalog) {}
+  bool full = false;
+
+  absl::Status Commit(const storage::WriteSet& writes) override {
+    return full ? absl::ResourceExhaustedError("no space") : catalog_.Commit(writes);
+  }
+  absl::StatusOr<std::string> GetBytes(const storage::RecordKey& key) override {
+    return catalog_.GetBytes(key);
+  }
+  absl::StatusOr<uint32_t> GetU32(const storage::RecordKey& key) override {
+    return catalog_.GetU32(key);
+  }
+  absl::StatusOr<std::vector<std::optional<uint32_t>>> GetU32s(
+      const std::vector<storage::RecordKey>& keys) override {
+    return catalog_.GetU32s(keys);
+  }
+  absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ScanBytes(
+      const storage::RecordKey& prefix, const std::string& after, size_t limit) override {
+    return catalog_.ScanBytes(prefix, after, limit);
+  }
+  absl::StatusOr<uint64_t> NextNumber(const std::string& counter) override {
+    return catalog_.NextNumber(counter);
+  }
+
+ private:
+  storage::Catalog& catalog_;
+};
+
 // An operation manager on a store, without any job.
 class OperationsTest : public ::testing::Test {
  protected:
@@ -19,7 +50,8 @@ class OperationsTest : public ::testing::Test {
     options.root = data_ / "store";
     options.min_free_disk_bytes = 0;
     store_ = *storage::OpenStore(options);
-    manager_ = std::make_unique<OperationManager>(store_->catalog(), clock_, options_);
+    catalog_ = std::make_unique<FillableCatalog>(store_->catalog());
+    manager_ = std::make_unique<OperationManager>(*catalog_, clock_, options_);
     ASSERT_TRUE(manager_->Recover().ok());
   }
 
@@ -35,6 +67,7 @@ class OperationsTest : public ::testing::Test {
   FakeClock clock_;
   OperationManager::Options options_;
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<FillableCatalog> catalog_;
   std::unique_ptr<OperationManager> manager_;
 };
 
@@ -78,6 +111,37 @@ TEST_F(OperationsTest, WhatWasNotDoneIsHandedToItsKindAfterARestart) {
   EXPECT_TRUE(manager_->TakeUnfinished(kTraceOperation).empty());
   const Operation failed = *manager_->Get("operations/" + finished->id());
   EXPECT_EQ(failed.error, absl::FailedPreconditionError("all chains diverged"));
+}
+
+TEST_F(OperationsTest, AnEndThatFoundTheDiskFullIsStoredBeforeAnythingNewStarts) {
+  const auto running = Create();
+  const std::string name = "operations/" + running->id();
+  const std::string next = *manager_->NewId();
+  catalog_->full = true;
+  running->Finish(absl::OkStatus(), {});
+  EXPECT_TRUE(absl::IsResourceExhausted(manager_->Get(name)->error)) << "its caller hears so";
+  EXPECT_TRUE(absl::IsResourceExhausted(manager_->StoreEnds()));
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      manager_->Create(next, kTraceOperation, std::string(64, 'a'), "", {}).status()));
+
+  catalog_->full = false;
+  ASSERT_TRUE(manager_->Create(next, kTraceOperation, std::string(64, 'a'), "", {}).ok());
+  Open();
+  const auto unfinished = manager_->TakeUnfinished(kTraceOperation);
+  ASSERT_EQ(unfinished.size(), 1u) << "what has ended does not run once more";
+  EXPECT_EQ(unfinished[0]->id(), next);
+  EXPECT_TRUE(absl::IsResourceExhausted(manager_->Get(name)->error)) << "and ended as it was told";
+}
+
+TEST_F(OperationsTest, AnEndThatWasDeletedBeforeItCouldBeStoredStaysDeleted) {
+  const auto running = Create();
+  const std::string name = "operations/" + running->id();
+  catalog_->full = true;
+  running->Finish(absl::OkStatus(), {});
+  catalog_->full = false;
+  ASSERT_TRUE(manager_->Delete(name).ok());
+  ASSERT_TRUE(manager_->StoreEnds().ok());
+  EXPECT_TRUE(absl::IsNotFound(manager_->Get(name).status()));
 }
 
 TEST_F(OperationsTest, WatchersAreCalledOnceAtTheNextChange) {

@@ -10,8 +10,6 @@
 namespace bif::jobs {
 namespace {
 
-constexpr uint32_t kFewestDraws = 4;
-
 // [subset, chains * draws]
 absl::StatusOr<std::vector<float>> SubsetTraces(storage::Store& store,
                                                 const storage::pb::PosteriorRecord& record,
@@ -46,13 +44,13 @@ absl::StatusOr<PosteriorDiagnostics> DiagnosePosterior(storage::Store& store,
   view.anchor_loss = record.anchor_loss();
   const std::vector<uint32_t> active = ActiveChains(record);
   const uint32_t draws = record.draws_committed();
-  if (draws < kFewestDraws && !active.empty()) {
-    return WithReason(
-        absl::FailedPreconditionError(absl::StrCat(
-            view.posterior, " has ", draws, " draws a chain; diagnostics need ", kFewestDraws)),
-        "TOO_FEW_DRAWS");
+  if (draws < kFewestDiagnosedDraws && !active.empty()) {
+    return WithReason(absl::FailedPreconditionError(
+                          absl::StrCat(view.posterior, " has ", draws,
+                                       " draws a chain; diagnostics need ", kFewestDiagnosedDraws)),
+                      "TOO_FEW_DRAWS");
   }
-  std::vector<float> sampling_loss;
+  const std::vector<float> sampling_loss = SamplingLosses(record);
   std::vector<float> mean_trace_loss;
   for (const auto& chain : record.chains()) {
     view.chains.push_back({chain.index(),
@@ -61,8 +59,6 @@ absl::StatusOr<PosteriorDiagnostics> DiagnosePosterior(storage::Store& store,
                            chain.diverged(),
                            chain.reason()});
     if (chain.diverged()) continue;
-    sampling_loss.insert(sampling_loss.end(), chain.sampling_loss().begin(),
-                         chain.sampling_loss().end());
     mean_trace_loss.insert(mean_trace_loss.end(), chain.mean_trace_loss().begin(),
                            chain.mean_trace_loss().end());
   }
@@ -92,6 +88,20 @@ absl::StatusOr<PosteriorDiagnostics> DiagnosePosterior(storage::Store& store,
   view.verdict = std::string(attribution::VerdictName(result.verdict));
   view.explanation = result.explanation;
   return view;
+}
+
+absl::StatusOr<PosteriorDiagnostics::Component> ComponentOf(const engine::ProgramInfo& program,
+                                                            const engine::ParameterFilter& filter) {
+  BIF_ASSIGN_OR_RETURN(const engine::MovingSet moving,
+                       engine::SelectParameters(program.parameters, filter));
+  PosteriorDiagnostics::Component component;
+  component.filter = filter;
+  component.parameters = moving.elements;
+  for (const engine::MovingRange& range : moving.ranges)
+    component.names.push_back(program.parameters[range.parameter].name);
+  for (const engine::ParameterInfo& parameter : program.parameters)
+    component.all_parameters += parameter.elements;
+  return component;
 }
 
 }  // namespace bif::jobs

@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/attribution/convergence.h"
+#include "src/base/catch_exceptions.h"
 #include "src/base/memory.h"
 #include "src/base/status.h"
 #include "src/jobs/posterior_checks.h"
+#include "src/jobs/posterior_diagnostics.h"
 #include "src/jobs/posterior_record.h"
 #include "src/jobs/sampler_settings_record.h"
 
@@ -15,6 +18,13 @@ namespace {
 
 // A cancelled or draining run finishes the draw in the making, if that takes no longer.
 constexpr absl::Duration kLastDrawTime = absl::Seconds(5);
+// Of the committed draws, by the sampling loss. 0 where there are too few to tell.
+double EffectiveDraws(const storage::pb::PosteriorRecord& record) {
+  const auto active = static_cast<int64_t>(ActiveChains(record).size());
+  if (record.draws_committed() < kFewestDiagnosedDraws || active == 0) return 0;
+  return attribution::BulkEss(active, record.draws_committed(), SamplingLosses(record));
+}
+
 constexpr int64_t kStoredDrawBytes = int64_t{64} << 20;  // decoded, to trace tokens at
 
 }  // namespace
@@ -28,6 +38,7 @@ PosteriorJob::PosteriorJob(const PosteriorContext& context,
       settings_(FromRecord(record.settings())),
       committed_(std::move(record)),
       record_(committed_),
+      ess_bulk_(EffectiveDraws(record_)),
       stored_draws_(context.store, nullptr, context.counters, kStoredDrawBytes) {}
 
 DeviceTask::Outcome PosteriorJob::Step() {
@@ -40,7 +51,8 @@ DeviceTask::Outcome PosteriorJob::Step() {
     }
     if (AtDrawBoundary()) CloseSegment();
   }
-  const absl::Status status = StepStage();
+  // What escapes here would end the daemon, and after every restart again, with the same operation.
+  const absl::Status status = CatchExceptions([this] { return StepStage(); });
   if (!status.ok() || stage_ == Stage::kDone) {
     End(status);
     return Outcome::kDone;
@@ -55,7 +67,7 @@ void PosteriorJob::Abandon(const absl::Status&) {
   while (status.ok() && (!AtDrawBoundary() || HoldsDraws()) &&
          context_.clock.Now() - start < kLastDrawTime) {
     if (AtDrawBoundary()) CloseSegment();
-    status = StepStage();
+    status = CatchExceptions([this] { return StepStage(); });
   }
 }
 
@@ -84,6 +96,8 @@ absl::Status PosteriorJob::StepStage() {
       return Trace();
     case Stage::kCarry:
       return Carry();
+    case Stage::kLook:
+      return Look();
     case Stage::kTokens:
       return TraceTokens();
     case Stage::kDone:
@@ -139,6 +153,7 @@ absl::Status PosteriorJob::CommitSegmentNow() {
   BIF_RETURN_IF_ERROR(CommitSegment(context_, *operation_, *segment_, *chains_, *traces_,
                                     carried_->grown(), record_));
   committed_ = record_;
+  ess_bulk_ = EffectiveDraws(record_);
   carried_.reset();
   segment_->Clear();
   ReleaseFreedMemory();
@@ -177,7 +192,18 @@ void PosteriorJob::Report(const std::string& stage) {
   const uint32_t draws = record_.draws_committed() + (segment_ == nullptr ? 0 : segment_->draws());
   progress.draws_done = draws * settings_.chains;
   progress.draws_total = record_.draws_target() * settings_.chains;
+  if (record_.has_stop()) {
+    progress.stopping = FromRecord(record_.stop());
+    const int64_t predicted = progress.stopping->predicted_draws;
+    if (predicted > 0) {
+      // It may be wrong by as much as it takes to the next look.
+      progress.draws_total =
+          static_cast<uint32_t>(std::clamp<int64_t>(predicted, draws, record_.draws_target())) *
+          settings_.chains;
+    }
+  }
   progress.chains_diverged = settings_.chains - static_cast<uint32_t>(ActiveChains(record_).size());
+  progress.ess_bulk = ess_bulk_;
   progress.rows = TrainingRowCount(record_) + (carried_ == nullptr ? 0 : carried_->rows());
   const double seconds = absl::ToDoubleSeconds(context_.clock.Now() - run_start_);
   if (segment_ != nullptr && draws > run_first_draw_ && seconds > 0) {
@@ -211,6 +237,8 @@ void PosteriorJob::End(const absl::Status& status) {
   carried_.reset();
   segment_.reset();
   tokens_.reset();
+  pilot_tracer_.reset();
+  look_.reset();
   operation_->Finish(status, OperationResult{}, std::move(writes));
   ended_();
 }

@@ -2,7 +2,7 @@
 // the device thread.
 //
 //   load -> tune -> anchor -> start -> burn-in -> [pilot -> start]
-//     -> ((advance -> trace)* -> carry -> commit)* -> [tokens] -> done
+//     -> ((advance -> trace)* -> carry -> commit -> [look])* -> [tokens] -> done
 //
 // Every stage begins from what the catalog says, so the same code makes a first run, goes on after
 // a crash or a cancelled run, and extends. What changes rounding or draws is recorded before it is
@@ -10,6 +10,9 @@
 // chain states, every segment with one of its draws, before which rows that were traced in the
 // meantime are evaluated at these draws too (src/jobs/carried_rows.h). Where the losses of tokens
 // are wanted, a last stage evaluates the training rows' at the stored draws, a few rows a commit.
+//
+// A run towards a target (src/jobs/stopping.h) ends its segments at check points, looks at what is
+// committed then, and commits what it decides before it goes on.
 //
 // Confined to the device thread but for `cancelled`, which is thread-safe.
 #pragma once
@@ -28,6 +31,7 @@
 #include "src/jobs/posterior_context.h"
 #include "src/jobs/row_tracer.h"
 #include "src/jobs/segment.h"
+#include "src/jobs/target_check.h"
 
 namespace bif::jobs {
 
@@ -52,6 +56,7 @@ class PosteriorJob : public DeviceTask {
     kAdvance,
     kTrace,
     kCarry,
+    kLook,
     kTokens,
     kDone
   };
@@ -70,7 +75,15 @@ class PosteriorJob : public DeviceTask {
   absl::Status Trace();
   absl::Status FinishDraw();
   absl::Status Carry();
+  absl::Status Look();
   absl::Status TraceTokens();
+
+  // Of a run towards a target.
+  bool TimeIsUp() const;
+  bool IsLookDueAt(uint32_t draws) const;  // once so many are committed
+  absl::Status CheckTimeForADraw() const;
+  absl::StatusOr<bool> TracePilot();  // true: the pilot queries have traces
+  absl::Status Decide(const absl::StatusOr<attribution::PilotReport>& report);
 
   absl::StatusOr<std::vector<engine::ChainSnapshot>> ReadSnapshots();
   // At most `steps`, as the pace allows.
@@ -87,6 +100,8 @@ class PosteriorJob : public DeviceTask {
   absl::Status CommitRecord();
   // Everything between two draws is done, so that the run may stop here.
   bool AtDrawBoundary() const;
+  Stage AfterCommit() const;
+  PosteriorView StoredView() const;
   // The stage after the last draw.
   Stage Last() const { return record_.token_traces() ? Stage::kTokens : Stage::kDone; }
   // Draws that a commit would keep are in memory.
@@ -103,6 +118,7 @@ class PosteriorJob : public DeviceTask {
   const engine::SamplerSettings settings_;
   storage::pb::PosteriorRecord committed_;  // as the catalog has it
   storage::pb::PosteriorRecord record_;     // with what the segment in memory will add
+  double ess_bulk_ = 0;                     // of what this run has committed so far
 
   Stage stage_ = Stage::kLoad;
   Pace steps_at_once_{4, 32};
@@ -119,7 +135,9 @@ class PosteriorJob : public DeviceTask {
   std::unique_ptr<Segment> segment_;
   std::shared_ptr<PosteriorTraces> traces_;
   std::unique_ptr<CarriedRows> carried_;  // of the segment that is being closed
-  DrawReader stored_draws_;               // for the tokens
+  std::unique_ptr<RowTracer> pilot_tracer_;
+  std::unique_ptr<TargetCheck> look_;
+  DrawReader stored_draws_;  // for the pilot queries and the tokens
   std::unique_ptr<RowTracer> tokens_;
 
   // The draw in the making.

@@ -23,6 +23,7 @@ double Norm(absl::Span<const float> values) {
 }  // namespace
 
 absl::Status PosteriorJob::Advance() {
+  BIF_RETURN_IF_ERROR(CheckTimeForADraw());
   const uint64_t target = StepOfDraw(record_.draws_committed() + segment_->draws());
   if (chains_->step() < target) BIF_RETURN_IF_ERROR(AdvanceChains(target - chains_->step()));
   return chains_->step() < target ? absl::OkStatus() : EncodeDraw();
@@ -113,7 +114,8 @@ absl::Status PosteriorJob::FinishDraw() {
 
   const bool reached = record_.draws_committed() + segment_->draws() >= record_.draws_target();
   const bool full = segment_->draws() == segment_->max_draws() ||
-                    context_.clock.Now() - segment_start_ >= context_.options.segment_time;
+                    context_.clock.Now() - segment_start_ >= context_.options.segment_time ||
+                    IsLookDueAt(record_.draws_committed() + segment_->draws());
   if (reached || full || all_diverged) CloseSegment();
   return absl::OkStatus();
 }
@@ -131,8 +133,9 @@ absl::Status PosteriorJob::Carry() {
     return absl::OkStatus();
   }
   BIF_RETURN_IF_ERROR(CommitSegmentNow());
+  Report("sampling");  // with the effective draws of what has been committed
   if (ActiveChains(record_).empty()) return AllDiverged();
-  stage_ = record_.draws_committed() >= record_.draws_target() ? Last() : Stage::kAdvance;
+  stage_ = AfterCommit();
   return absl::OkStatus();
 }
 
@@ -143,16 +146,9 @@ absl::Status PosteriorJob::TraceTokens() {
                          context_.store.catalog().Get<storage::pb::DatasetRecord>(
                              storage::DatasetKey(record_.dataset())));
     BIF_ASSIGN_OR_RETURN(traces_, context_.traces.Get(record_.number(), record_.draws_committed()));
-    PosteriorView view{record_,
-                       sources_,
-                       settings_,
-                       moving_,
-                       plan_,
-                       ActiveChains(record_),
-                       record_.draws_committed()};
     tokens_ = std::make_unique<RowTracer>(
         RowTracer::Parts{context_.store, context_.models, stored_draws_, context_.counters},
-        std::move(view), traces_, dataset.number(), Posteriors::TrainingOrdinals(record_),
+        StoredView(), traces_, dataset.number(), Posteriors::TrainingOrdinals(record_),
         /*tokens=*/true);
   }
   BIF_ASSIGN_OR_RETURN(const bool done, tokens_->Step(*operation_));

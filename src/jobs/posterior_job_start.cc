@@ -142,7 +142,7 @@ absl::Status PosteriorJob::Start() {
   segment_ = std::make_unique<Segment>(settings_.chains, rows, std::max(1u, std::min(draws, left)));
   segment_start_ = run_start_ = context_.clock.Now();
   run_first_draw_ = record_.draws_committed();
-  stage_ = left > 0 ? Stage::kAdvance : Last();
+  stage_ = AfterCommit();
   Report("sampling");
   return absl::OkStatus();
 }
@@ -151,6 +151,7 @@ absl::Status PosteriorJob::BurnIn() {
   if (chains_->step() == 0) Report("burn-in");
   const uint64_t left = settings_.burn_in_steps - chains_->step();
   BIF_RETURN_IF_ERROR(AdvanceChains(left));
+  BIF_RETURN_IF_ERROR(CheckTimeForADraw());
   if (ActiveChains(record_).empty()) {
     BIF_RETURN_IF_ERROR(CommitRecord());
     return AllDiverged();
@@ -186,9 +187,19 @@ absl::Status PosteriorJob::RunPilot() {
     pilot_ = std::make_unique<Pilot>(*train_.model, moving_, plan_, *train_.rows, *pilot_rows_,
                                      settings_.chains, context_.clock);
   }
-  if (!pilot_->done()) return pilot_->Step(*chains_);
+  // The pilot's time is a part of what the draws cost.
+  const absl::Time start = context_.clock.Now();
+  if (!pilot_->done()) {
+    BIF_RETURN_IF_ERROR(pilot_->Step(*chains_));
+    sampling_time_ += context_.clock.Now() - start;
+    return absl::OkStatus();
+  }
   BIF_ASSIGN_OR_RETURN(const attribution::ThinningChoice choice,
                        pilot_->Choose(GradientRows(settings_)));
+  sampling_time_ += context_.clock.Now() - start;
+  record_.set_sampling_micros(record_.sampling_micros() +
+                              absl::ToInt64Microseconds(sampling_time_));
+  sampling_time_ = absl::ZeroDuration();
   record_.set_steps_between_draws(static_cast<uint32_t>(choice.steps_between_draws));
   BIF_RETURN_IF_ERROR(CommitRecord());
   pilot_.reset();

@@ -42,6 +42,7 @@ Posterior FromRecord(const storage::pb::PosteriorRecord& record) {
   }
   posterior.token_traces = record.token_traces();
   posterior.token_trace_type = TokenTraceTypeOf(record);
+  if (record.has_stop()) posterior.stopping = FromRecord(record.stop());
   return posterior;
 }
 
@@ -69,6 +70,20 @@ std::vector<uint32_t> ActiveChains(const storage::pb::PosteriorRecord& record) {
     if (!chain.diverged()) active.push_back(chain.index());
   }
   return active;
+}
+
+std::vector<float> SamplingLosses(const storage::pb::PosteriorRecord& record) {
+  std::vector<float> losses;
+  for (const auto& chain : record.chains()) {
+    if (!chain.diverged())
+      losses.insert(losses.end(), chain.sampling_loss().begin(), chain.sampling_loss().end());
+  }
+  return losses;
+}
+
+std::string DrawsKey(const PosteriorView& view) {
+  return absl::StrCat(view.record.number(), "/", view.draws, "/",
+                      absl::StrJoin(view.active_chains, ","));
 }
 
 std::string DivergenceSummary(const storage::pb::PosteriorRecord& record) {

@@ -28,6 +28,13 @@ int64_t TrainingRowCount(const storage::pb::PosteriorRecord& record);
 // Indices of the chains that have not diverged.
 std::vector<uint32_t> ActiveChains(const storage::pb::PosteriorRecord& record);
 
+// Mean batch losses since the draw before, one a draw, of the chains that have not diverged, chain
+// after chain.
+std::vector<float> SamplingLosses(const storage::pb::PosteriorRecord& record);
+
+// Tells the draws of one view from those of any other: for keys in memory.
+std::string DrawsKey(const PosteriorView& view);
+
 // "chain 2: the loss was not finite at step 7; chain 3: ..."; empty if none diverged.
 std::string DivergenceSummary(const storage::pb::PosteriorRecord& record);
 

@@ -1,6 +1,7 @@
 #include "src/jobs/posteriors.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -25,13 +26,40 @@ using storage::pb::PosteriorRecord;
 
 constexpr absl::Duration kDeleteWait = absl::Minutes(1);
 
-Digest BodyOf(std::string_view call, const std::string& key, const std::string& display_name,
-              uint32_t draws) {
+void AddTo(Sha256& sha, const TargetSpec& spec) {
+  sha.UpdateField("target");
+  sha.UpdateU64(static_cast<uint64_t>(spec.target.kind));
+  sha.UpdateU64(std::bit_cast<uint64_t>(spec.target.value));
+  sha.UpdateU64(static_cast<uint64_t>(spec.target.k));
+  sha.UpdateField(spec.pilot_dataset);
+  for (const std::string& id : spec.pilot_sample_ids) sha.UpdateField(id);
+  sha.UpdateU64(spec.max_draws_per_chain);
+  sha.UpdateU64(static_cast<uint64_t>(absl::ToInt64Microseconds(spec.max_time)));
+}
+
+// Both are over what was asked, and not over what it led to: when a call is repeated, its dataset
+// may have got samples, and with them its posterior another key.
+Digest BodyOf(const PosteriorSpec& spec) {
   Sha256 sha;
-  sha.UpdateField(call);
-  sha.UpdateField(key);
-  sha.UpdateField(display_name);
+  sha.UpdateField("create posterior");
+  sha.UpdateField(spec.checkpoint);
+  sha.UpdateField(spec.dataset);
+  sha.UpdateField(CanonicalSettings(spec.settings));
+  sha.UpdateField(spec.display_name);
+  sha.UpdateU64(spec.settings.draws_per_chain);
+  sha.UpdateU64(spec.token_traces);
+  sha.UpdateU64(static_cast<uint64_t>(spec.token_trace_type));
+  if (spec.target) AddTo(sha, *spec.target);
+  return sha.Finish();
+}
+
+Digest BodyOf(const std::string& extended, uint32_t draws,
+              const std::optional<TargetSpec>& target) {
+  Sha256 sha;
+  sha.UpdateField("extend posterior");
+  sha.UpdateField(extended);
   sha.UpdateU64(draws);
+  if (target) AddTo(sha, *target);
   return sha.Finish();
 }
 
@@ -60,6 +88,24 @@ PosteriorRecord NewRecord(const PosteriorSpec& spec, const CheckedPosterior& che
   return record;
 }
 
+storage::pb::SamplingRequest Wanted(uint32_t draws_per_chain, int priority) {
+  storage::pb::SamplingRequest wanted;
+  wanted.set_draws_per_chain(draws_per_chain);
+  wanted.set_priority(priority);
+  return wanted;
+}
+
+bool IsOnTheWayTo(const storage::pb::SamplingTarget& target, const PosteriorRecord& record) {
+  return record.has_stop() && SameTarget(record.stop().target(), target);
+}
+
+// The longest run that the spec may lead to.
+engine::SamplerSettings MostSettings(const PosteriorSpec& spec) {
+  engine::SamplerSettings settings = spec.settings;
+  if (spec.target) settings.draws_per_chain = MostDraws(*spec.target);
+  return settings;
+}
+
 }  // namespace
 
 class Posteriors::Impl {
@@ -71,7 +117,8 @@ class Posteriors::Impl {
   absl::StatusOr<Operation> Create(const PosteriorSpec& spec);
   absl::StatusOr<CostEstimate> Estimate(const PosteriorSpec& spec);
   absl::StatusOr<Operation> Extend(const RequestId& request, const std::string& name,
-                                   uint32_t draws);
+                                   storage::pb::SamplingRequest wanted,
+                                   const std::optional<TargetSpec>& target);
   absl::Status Delete(const std::string& name);
   absl::StatusOr<PosteriorRecord> Find(const std::string& name);
   absl::StatusOr<PosteriorView> Open(const std::string& name);
@@ -82,11 +129,17 @@ class Posteriors::Impl {
  private:
   storage::Catalog& catalog() { return context_.store.catalog(); }
   absl::StatusOr<PosteriorRecord> FindByKey(const std::string& key);
-  // Goes on where the record stands, up to `draws` draws; or answers with what runs or is done
+  // The operation that this call was answered with before. To be asked ahead of all checks: what
+  // they look at may have changed since, and a client whose answer was lost is to get it.
+  absl::StatusOr<std::optional<Operation>> AnsweredBefore(const RequestId& request,
+                                                          const Digest& body);
+  // Goes on where the record stands, up to the wanted draws; or answers with what runs or is done
   // already. Under reference_mutex.
   absl::StatusOr<Operation> Continue(const char* kind, const RequestId& request, const Digest& body,
-                                     PosteriorRecord record, uint32_t draws,
+                                     PosteriorRecord record,
+                                     const storage::pb::SamplingRequest& wanted,
                                      const CostEstimate& estimate);
+  absl::Status SettleStates();
   absl::StatusOr<Operation> AnswerDone(const RequestId& request, const Digest& body,
                                        const PosteriorRecord& record);
   absl::StatusOr<Operation> Remembered(const RequestId& request, const Digest& body,
@@ -128,6 +181,8 @@ std::shared_ptr<RunningOperation> Posteriors::Impl::Active(const std::string& ke
 absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operation,
                                       const PosteriorRecord& record) {
   const std::string key = record.key();
+  storage::pb::SamplingRequest wanted;
+  wanted.ParseFromString(operation->request());  // where it cannot be read, without a priority
   {
     absl::MutexLock lock(&mutex_);
     active_[key] = operation;
@@ -137,7 +192,7 @@ absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operatio
     active_.erase(key);
   };
   const absl::Status submitted =
-      executor_.Submit({Priority::kSampling, TenantOf(operation->id())},
+      executor_.Submit({Priority::kSampling, TenantOf(operation->id()), wanted.priority()},
                        std::make_unique<PosteriorJob>(context_, operation, record, ended));
   // While the daemon drains, the operation waits in the catalog for the next start.
   if (submitted.ok() || absl::IsUnavailable(submitted)) return absl::OkStatus();
@@ -151,7 +206,28 @@ absl::Status Posteriors::Impl::Submit(std::shared_ptr<RunningOperation> operatio
   return submitted;
 }
 
+// The end of an operation may have been stored without what it says of its posterior, because the
+// disk was full (OperationManager::StoreEnds).
+absl::Status Posteriors::Impl::SettleStates() {
+  BIF_ASSIGN_OR_RETURN(const auto records, catalog().Scan<PosteriorRecord>(
+                                               storage::KindPrefix(RecordKind::kPosterior)));
+  for (const auto& [key, record] : records) {
+    const PosteriorState state = StateOf(record);
+    if (state != PosteriorState::kQueued && state != PosteriorState::kSampling) continue;
+    const auto operation = context_.operations.Get(OperationName(record.operation()));
+    if (!operation.ok() || !operation->done) continue;
+    PosteriorRecord settled = record;
+    settled.set_state(static_cast<uint32_t>(PosteriorState::kFailed));
+    settled.set_state_reason(std::string(operation->error.message()));
+    storage::WriteSet writes;
+    writes.Put(storage::PosteriorKey(record.key()), settled);
+    BIF_RETURN_IF_ERROR(catalog().Commit(writes));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Posteriors::Impl::Recover() {
+  BIF_RETURN_IF_ERROR(SettleStates());
   for (const char* kind : {kPosteriorOperation, kExtendOperation}) {
     for (const auto& operation : context_.operations.TakeUnfinished(kind)) {
       const absl::StatusOr<PosteriorRecord> record = FindByKey(operation->target_key());
@@ -165,8 +241,14 @@ absl::Status Posteriors::Impl::Recover() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<CostEstimate> Posteriors::Impl::Estimate(const PosteriorSpec& spec) {
+absl::StatusOr<CostEstimate> Posteriors::Impl::Estimate(const PosteriorSpec& asked) {
+  PosteriorSpec spec = asked;
+  if (spec.target) BIF_RETURN_IF_ERROR(CheckTarget(*spec.target));
+  spec.settings = MostSettings(asked);
   BIF_ASSIGN_OR_RETURN(const CheckedPosterior checked, CheckPosterior(context_, spec));
+  if (spec.target) {
+    BIF_RETURN_IF_ERROR(ResolveTarget(context_, checked, spec.dataset, *spec.target).status());
+  }
   BIF_RETURN_IF_ERROR(CheckTargets(context_, checked));
   const CostEstimate estimate =
       EstimateCost(context_, checked, spec.settings, spec.settings.draws_per_chain);
@@ -174,9 +256,30 @@ absl::StatusOr<CostEstimate> Posteriors::Impl::Estimate(const PosteriorSpec& spe
   return estimate;
 }
 
-absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
+absl::StatusOr<std::optional<Operation>> Posteriors::Impl::AnsweredBefore(const RequestId& request,
+                                                                          const Digest& body) {
+  BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(request, body));
+  if (!before) return std::nullopt;
+  absl::StatusOr<Operation> known = context_.operations.Get(OperationName(*before));
+  if (absl::IsNotFound(known.status())) return std::nullopt;  // forgotten
+  if (!known.ok()) return known.status();
+  return *std::move(known);
+}
+
+absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& asked) {
+  PosteriorSpec spec = asked;
+  if (spec.target) BIF_RETURN_IF_ERROR(CheckTarget(*spec.target));
+  spec.settings = MostSettings(asked);
+  const Digest body = BodyOf(spec);
+  BIF_ASSIGN_OR_RETURN(const std::optional<Operation> before, AnsweredBefore(spec.request, body));
+  if (before) return *before;
   BIF_ASSIGN_OR_RETURN(const CheckedPosterior checked, CheckPosterior(context_, spec));
   const uint32_t draws = spec.settings.draws_per_chain;
+  storage::pb::SamplingRequest wanted = Wanted(draws, spec.priority);
+  if (spec.target) {
+    BIF_ASSIGN_OR_RETURN(*wanted.mutable_target(),
+                         ResolveTarget(context_, checked, spec.dataset, *spec.target));
+  }
   const CostEstimate estimate = EstimateCost(context_, checked, spec.settings, draws);
   if (absl::IsNotFound(FindByKey(checked.key).status()))
     BIF_RETURN_IF_ERROR(CheckTargets(context_, checked));
@@ -186,7 +289,6 @@ absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
   absl::MutexLock lock(&context_.checkpoints.reference_mutex());
   BIF_RETURN_IF_ERROR(context_.checkpoints.GetSources(checked.checkpoint_digest).status());
   BIF_RETURN_IF_ERROR(context_.datasets.Record(spec.dataset, "dataset").status());
-  const Digest body = BodyOf("create posterior", checked.key, spec.display_name, draws);
   absl::StatusOr<PosteriorRecord> record = FindByKey(checked.key);
   if (absl::IsNotFound(record.status())) {
     BIF_RETURN_IF_ERROR(CheckRoom(context_, estimate));
@@ -198,19 +300,26 @@ absl::StatusOr<Operation> Posteriors::Impl::Create(const PosteriorSpec& spec) {
     record = NewRecord(spec, checked, number, context_.clock.Now());
   }
   if (!record.ok()) return record.status();
-  return Continue(kPosteriorOperation, spec.request, body, *std::move(record), draws, estimate);
+  return Continue(kPosteriorOperation, spec.request, body, *std::move(record), wanted, estimate);
 }
 
 absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
-                                                   const std::string& name, uint32_t draws) {
+                                                   const std::string& name,
+                                                   storage::pb::SamplingRequest wanted,
+                                                   const std::optional<TargetSpec>& target) {
+  if (target) BIF_RETURN_IF_ERROR(CheckTarget(*target));
+  const uint32_t draws = wanted.draws_per_chain();
   if (draws < 2 || draws > engine::kMaxDrawsPerChain) {
     return FieldError("draws_per_chain",
                       absl::StrCat("must be 2 to ", engine::kMaxDrawsPerChain, ", is ", draws));
   }
+  const Digest body = BodyOf(name, draws, target);
+  BIF_ASSIGN_OR_RETURN(const std::optional<Operation> before, AnsweredBefore(request, body));
+  if (before) return *before;
   absl::MutexLock lock(&context_.checkpoints.reference_mutex());
   BIF_ASSIGN_OR_RETURN(PosteriorRecord record, Find(name));
   if (draws < record.draws_committed()) {
-    return FieldError("draws_per_chain",
+    return FieldError(target ? "target.max_draws_per_chain" : "draws_per_chain",
                       absl::StrCat("is the new total; ", name, " has ", record.draws_committed(),
                                    " draws a chain already"));
   }
@@ -223,6 +332,10 @@ absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
   checked.training_ordinals = TrainingOrdinals(record);
   checked.token_traces = record.token_traces();
   checked.token_trace_type = TokenTraceTypeOf(record);
+  if (target) {
+    BIF_ASSIGN_OR_RETURN(*wanted.mutable_target(),
+                         ResolveTarget(context_, checked, DatasetName(record.dataset()), *target));
+  }
   settings.steps_between_draws = record.steps_between_draws();
   if (record.draws_committed() > 0) settings.burn_in_steps = 0;
   BIF_ASSIGN_OR_RETURN(const auto traces,
@@ -232,8 +345,7 @@ absl::StatusOr<Operation> Posteriors::Impl::Extend(const RequestId& request,
   for (const auto& [dataset, rows] : carried) carried_rows += static_cast<int64_t>(rows.size());
   const CostEstimate estimate =
       EstimateCost(context_, checked, settings, draws - record.draws_committed(), carried_rows);
-  const Digest body = BodyOf("extend posterior", record.key(), "", draws);
-  return Continue(kExtendOperation, request, body, std::move(record), draws, estimate);
+  return Continue(kExtendOperation, request, body, std::move(record), wanted, estimate);
 }
 
 absl::StatusOr<Operation> Posteriors::Impl::Remembered(const RequestId& request, const Digest& body,
@@ -261,15 +373,19 @@ absl::StatusOr<Operation> Posteriors::Impl::AnswerDone(const RequestId& request,
 
 absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const RequestId& request,
                                                      const Digest& body, PosteriorRecord record,
-                                                     uint32_t draws, const CostEstimate& estimate) {
-  BIF_ASSIGN_OR_RETURN(const auto before, request_ids_.Find(request, body));
-  if (before) {
-    absl::StatusOr<Operation> known = context_.operations.Get(OperationName(*before));
-    if (!absl::IsNotFound(known.status())) return known;
-  }
+                                                     const storage::pb::SamplingRequest& wanted,
+                                                     const CostEstimate& estimate) {
+  const uint32_t draws = wanted.draws_per_chain();
+  // Once more, under the lock: the same call may have come twice at once.
+  BIF_ASSIGN_OR_RETURN(const std::optional<Operation> before, AnsweredBefore(request, body));
+  if (before) return *before;
   if (const auto active = Active(record.key()); active != nullptr) {
     BIF_ASSIGN_OR_RETURN(const PosteriorRecord running, FindByKey(record.key()));
-    if (draws <= running.draws_target()) return Remembered(request, body, active->id());
+    // A run towards a target may end before it has the draws that others want.
+    const bool serves = wanted.has_target()
+                            ? IsOnTheWayTo(wanted.target(), running)
+                            : !running.has_stop() && draws <= running.draws_target();
+    if (serves) return Remembered(request, body, active->id());
     return WithReason(
         absl::FailedPreconditionError(absl::StrCat(
             PosteriorName(record.key()), " is being sampled up to ", running.draws_target(),
@@ -282,7 +398,11 @@ absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const Req
     BIF_ASSIGN_OR_RETURN(record, FindByKey(record.key()));
     // Without the losses of its tokens a run is not done yet.
     const bool tokens_lack = record.token_traces() && StateOf(record) != PosteriorState::kReady;
-    if (record.draws_committed() >= draws && !ActiveChains(record).empty() && !tokens_lack)
+    const bool reached = wanted.has_target() ? IsOnTheWayTo(wanted.target(), record) &&
+                                                   record.stop().reason() !=
+                                                       static_cast<uint32_t>(StopReason::kGoesOn)
+                                             : record.draws_committed() >= draws;
+    if (reached && !ActiveChains(record).empty() && !tokens_lack)
       return AnswerDone(request, body, record);
     if (ActiveChains(record).empty()) {
       return WithReason(
@@ -305,17 +425,24 @@ absl::StatusOr<Operation> Posteriors::Impl::Continue(const char* kind, const Req
   BIF_ASSIGN_OR_RETURN(const std::string id, context_.operations.NewId(request.tenant));
   record.set_operation(id);
   record.set_draws_target(draws);
+  if (!wanted.has_target()) {
+    record.clear_stop();
+  } else if (!IsOnTheWayTo(wanted.target(), record) ||
+             record.stop().reason() != static_cast<uint32_t>(StopReason::kGoesOn)) {
+    record.set_draws_target(std::max(draws, record.draws_committed()));
+    record.mutable_stop()->Clear();
+    *record.mutable_stop()->mutable_target() = wanted.target();
+    record.mutable_stop()->set_first_draw(record.draws_committed());
+    record.mutable_stop()->set_first_micros(record.sampling_micros());
+  }
   record.set_state(static_cast<uint32_t>(PosteriorState::kQueued));
   record.clear_state_reason();
-  storage::pb::SamplingRequest sampling;
-  sampling.set_draws_per_chain(draws);
   storage::WriteSet writes;
   writes.Put(storage::PosteriorKey(record.key()), record);
   request_ids_.Remember(request, body, id, context_.clock.Now(), writes);
-  BIF_ASSIGN_OR_RETURN(
-      const auto operation,
-      context_.operations.Create(id, kind, record.key(), sampling.SerializeAsString(),
-                                 std::move(writes), estimate));
+  BIF_ASSIGN_OR_RETURN(const auto operation, context_.operations.Create(
+                                                 id, kind, record.key(), wanted.SerializeAsString(),
+                                                 std::move(writes), estimate));
   OperationProgress progress = operation->progress();
   progress.draws_done = record.draws_committed() * static_cast<uint32_t>(record.chains_size());
   progress.draws_total = draws * static_cast<uint32_t>(record.chains_size());
@@ -411,8 +538,12 @@ absl::StatusOr<CostEstimate> Posteriors::Estimate(const PosteriorSpec& spec) {
   return impl_->Estimate(spec);
 }
 absl::StatusOr<Operation> Posteriors::Extend(const RequestId& request, const std::string& name,
-                                             uint32_t draws_per_chain) {
-  return impl_->Extend(request, name, draws_per_chain);
+                                             uint32_t draws_per_chain, int priority) {
+  return impl_->Extend(request, name, Wanted(draws_per_chain, priority), std::nullopt);
+}
+absl::StatusOr<Operation> Posteriors::Extend(const RequestId& request, const std::string& name,
+                                             const TargetSpec& target, int priority) {
+  return impl_->Extend(request, name, Wanted(MostDraws(target), priority), target);
 }
 absl::Status Posteriors::Delete(const std::string& name) { return impl_->Delete(name); }
 absl::StatusOr<PosteriorView> Posteriors::Open(const std::string& name) {
@@ -435,7 +566,14 @@ absl::StatusOr<Page<Posterior>> Posteriors::List(const PageRequest& page) {
 
 absl::StatusOr<PosteriorDiagnostics> Posteriors::Diagnose(const std::string& name) {
   BIF_ASSIGN_OR_RETURN(const PosteriorRecord record, impl_->Find(name));
-  return DiagnosePosterior(impl_->context().store, record);
+  BIF_ASSIGN_OR_RETURN(PosteriorDiagnostics diagnostics,
+                       DiagnosePosterior(impl_->context().store, record));
+  BIF_ASSIGN_OR_RETURN(const Checkpoints::Sources sources,
+                       impl_->context().checkpoints.GetSources(record.checkpoint()));
+  BIF_ASSIGN_OR_RETURN(diagnostics.component,
+                       ComponentOf(sources.info, FromRecord(record.settings()).parameters));
+  diagnostics.checkpoint = CheckpointName(record.checkpoint());
+  return diagnostics;
 }
 
 }  // namespace bif::jobs

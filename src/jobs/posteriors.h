@@ -30,6 +30,7 @@
 #include "src/jobs/pagination.h"
 #include "src/jobs/request_ids.h"
 #include "src/jobs/speeds.h"
+#include "src/jobs/stopping.h"
 #include "src/storage/store.h"
 
 namespace bif::jobs {
@@ -52,6 +53,9 @@ struct PosteriorSpec {
   // What is kept of the draws, and no part of the key: a posterior that is known keeps what it has.
   bool token_traces = false;  // the losses of the training rows' tokens too
   storage::TraceType token_trace_type = storage::TraceType::kFloat32;  // of all token traces
+  int priority = 0;  // among the tenant's own sampling; higher goes first
+  // Sample until it is met, or its budget is used up; settings.draws_per_chain does not count then.
+  std::optional<TargetSpec> target;
 };
 
 struct Posterior {
@@ -84,6 +88,7 @@ struct Posterior {
   std::string compute_reason;  // why that is not what the settings ask for; else empty
   bool token_traces = false;
   storage::TraceType token_trace_type = storage::TraceType::kFloat32;
+  std::optional<Stopping> stopping;  // of one that was sampled towards a target the last time
 };
 
 // Meaning and formulas: src/attribution/diagnostics.h. All numbers are of the chains that did not
@@ -114,6 +119,16 @@ struct PosteriorDiagnostics {
   double llc_standard_error = 0;
   std::string verdict;  // MIXED, DRIFTING, STUCK_AT_ANCHOR or DIVERGED
   std::string explanation;
+  // What llc is of: everything else stands still at w*, so that with a filter it is the learning
+  // coefficient of that component alone.
+  struct Component {
+    engine::ParameterFilter filter;
+    std::vector<std::string> names;  // of the parameters that move
+    int64_t parameters = 0;          // numbers in them
+    int64_t all_parameters = 0;      // of the checkpoint
+  };
+  Component component;
+  std::string checkpoint;  // a name
 };
 
 // Where a posterior's things are, for who reads its draws and traces (queries). A copy.
@@ -155,7 +170,10 @@ class Posteriors {
   absl::StatusOr<CostEstimate> Estimate(const PosteriorSpec& spec);
   // More draws for every chain: the new total. Continues bit-identically.
   absl::StatusOr<Operation> Extend(const RequestId& request, const std::string& name,
-                                   uint32_t draws_per_chain);
+                                   uint32_t draws_per_chain, int priority = 0);
+  // Likewise until the target is met, if it is not already, or its budget is used up.
+  absl::StatusOr<Operation> Extend(const RequestId& request, const std::string& name,
+                                   const TargetSpec& target, int priority = 0);
 
   absl::StatusOr<Posterior> Get(const std::string& name);
   absl::StatusOr<Page<Posterior>> List(const PageRequest& page);

@@ -237,6 +237,29 @@ TEST_F(PosteriorsTest, RequestIdsMakeCreatingRepeatable) {
   EXPECT_EQ(posteriors().Extend({"default", "r2"}, first.target, 9)->name, extended.name);
 }
 
+// An answer was lost, and by the time the client asks again the world has moved on.
+TEST_F(PosteriorsTest, ARepeatedCallFindsItsOperationWhateverHasHappenedSince) {
+  PosteriorSpec spec = Spec();
+  spec.request.id = "create";
+  const Operation created = *posteriors().Create(spec);
+  WaitFor(created.name);
+  const Operation extended = *posteriors().Extend({"default", "extend"}, created.target, 9);
+  WaitFor(extended.name);
+  WaitFor(posteriors().Extend({"default", "again"}, created.target, 12)->name);
+  EXPECT_EQ(posteriors().Extend({"default", "extend"}, created.target, 9)->name, extended.name)
+      << "though the posterior has more draws by now";
+
+  auto append = jobs_->datasets().StartAppend({}, dataset_);
+  ASSERT_TRUE(append.ok() && (*append)->Add(SomeRows(1, 5), {"late"}).ok());
+  ASSERT_TRUE((*append)->Commit().ok());
+  EXPECT_EQ(posteriors().Create(spec)->name, created.name)
+      << "though the same words would name another posterior by now";
+  ASSERT_TRUE(posteriors().Delete(created.target).ok());
+  ASSERT_TRUE(jobs_->datasets().Delete(dataset_).ok());
+  EXPECT_EQ(posteriors().Create(spec)->name, created.name);
+  EXPECT_EQ(posteriors().Extend({"default", "extend"}, created.target, 9)->name, extended.name);
+}
+
 TEST_F(PosteriorsTest, ARunningPosteriorIsNeitherExtendedNorOpened) {
   const Operation running = HeldRun();
   EXPECT_EQ(posteriors().Extend({}, running.target, 8)->name, running.name);  // that is on its way

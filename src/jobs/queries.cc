@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -10,6 +11,8 @@
 #include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/jobs/observable_checks.h"
+#include "src/jobs/pathwise_checks.h"
+#include "src/jobs/posterior_record.h"
 #include "src/jobs/queries_impl.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/scoring.h"
@@ -48,15 +51,25 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
                                      const CancelToken& cancel, const Progress& on_progress,
                                      std::shared_ptr<EvaluatedRows> values) {
   CancelToken stop;  // ends the task whichever way this function is left
-  const absl::Cleanup stop_task = [&stop] { stop.Cancel(); };
+  const auto own_queries = static_cast<int64_t>(rows.rows.size());
+  waiting_queries_ += own_queries;
+  const absl::Cleanup end = [&] {
+    stop.Cancel();
+    waiting_queries_ -= own_queries;
+  };
   BIF_ASSIGN_OR_RETURN(EvaluationSpec spec, resolver_.SpecFor(rows, opened.view, observable));
-  BIF_RETURN_IF_ERROR(scans_.Ride({std::move(spec), values, stop, rows.tenant}));
+  BIF_RETURN_IF_ERROR(scans_.Ride({std::move(spec), values, stop, rows.tenant, rows.priority}));
   const uint32_t total = opened.view.draws;
   const uint32_t part = std::max<uint32_t>(2, (total + kProgressParts - 1) / kProgressParts);
   uint32_t next = part;
-  // Rankings on the way take at most about a tenth of the time from the work itself.
-  absl::Time next_report = absl::Now() + 9 * on_progress.expected_cost;
+  // Rankings on the way take at most about a tenth of the time from the work itself. All who wait
+  // now would want theirs together.
+  absl::Time last_report = absl::Now();
+  std::optional<absl::Duration> last_cost;
   while (true) {
+    const auto queries = static_cast<double>(waiting_queries_.load());
+    const absl::Time next_report =
+        last_report + 9 * last_cost.value_or(queries * on_progress.query_cost);
     const absl::Duration early = next_report - absl::Now();
     const EvaluatedRows::State state = early > absl::ZeroDuration()
                                            ? values->Wait(total, std::min(early, kCancelPoll))
@@ -67,7 +80,8 @@ absl::Status Queries::Impl::Evaluate(const QueryRows& rows, const Opened& opened
     if (now < next_report || state.done.count < next) continue;
     BIF_RETURN_IF_ERROR(on_progress.report(*values, state.done));
     next = state.done.count + part;
-    next_report = now + 10 * (absl::Now() - now);
+    last_report = absl::Now();
+    last_cost = last_report - now;
   }
 }
 
@@ -100,11 +114,9 @@ std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Open
                                      const QueryRows& rows, const Candidates& candidates,
                                      int64_t k) {
   if (rows.array == kNoArray) return "";
-  std::string key =
-      absl::StrCat(opened.view.record.number(), "/", opened.view.draws, "/",
-                   absl::StrJoin(opened.view.active_chains, ","), "/",
-                   static_cast<int>(request.estimator), "/", static_cast<int>(request.centring),
-                   "/", rows.array, "/", k, "/", candidates.version, "/", rows.dataset);
+  std::string key = absl::StrCat(DrawsKey(opened.view), "/", static_cast<int>(request.estimator),
+                                 "/", static_cast<int>(request.centring), "/", rows.array, "/", k,
+                                 "/", candidates.version, "/", rows.dataset);
   for (const QueryRow& row : rows.rows) {
     if (!row.ordinal) return "";
     absl::StrAppend(&key, ",", *row.ordinal);
@@ -115,10 +127,8 @@ std::string Queries::Impl::AnswerKey(const AttributeRequest& request, const Open
 std::string Queries::Impl::RankingKey(const AttributeRequest& request, const Opened& opened,
                                       const Candidates& candidates,
                                       const DrawSelection& selection) {
-  return absl::StrCat(opened.view.record.number(), "/", opened.view.draws, "/",
-                      absl::StrJoin(opened.view.active_chains, ","), "/",
-                      static_cast<int>(request.estimator), "/", static_cast<int>(request.centring),
-                      "/", candidates.version, "/",
+  return absl::StrCat(DrawsKey(opened.view), "/", static_cast<int>(request.estimator), "/",
+                      static_cast<int>(request.centring), "/", candidates.version, "/",
                       selection.all() ? "all" : absl::StrJoin(selection.kept_draws(), ","));
 }
 
@@ -132,8 +142,7 @@ absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& re
   BIF_ASSIGN_OR_RETURN(
       const PreparedScorer prepared,
       PrepareScorer(opened.view, settings, values.values(), done, missing_columns));
-  const int sign = attribution::HelpfulSign(
-      request.estimator, request.observable.kind == engine::ObservableKind::kLoss);
+  const int sign = attribution::HelpfulSign(request.estimator, IsLoss(request.observable));
   const auto scorer_of = [&](absl::Span<const float> traces) {
     return attribution::Scorer::Create(LayoutOf(opened.view, prepared.selection),
                                        settings.estimator, settings.centring, traces,
@@ -159,9 +168,7 @@ absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& re
   const auto named = [&](const attribution::RankedCandidate& c) -> absl::StatusOr<ScoredSample> {
     BIF_ASSIGN_OR_RETURN(std::string id,
                          reader_.IdOf(candidates.dataset, candidates.rows[c.candidate].ordinal));
-    return ScoredSample{std::move(id),          c.value.score,
-                        c.value.standard_error, attribution::Distinguishable(c.value, t),
-                        c.value.constant,       attribution::Helps(c.value, sign)};
+    return Scored(std::move(id), c.value, t, sign);
   };
   for (size_t q = 0; q < rankings.size(); ++q) {
     QueryRanking& ranking = update.rankings.emplace_back();
@@ -181,23 +188,33 @@ absl::StatusOr<AttributeUpdate> Queries::Impl::Answer(const AttributeRequest& re
   return update;
 }
 
-absl::Status Queries::Impl::Attribute(
-    const AttributeRequest& request, const CancelToken& cancel,
-    absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink) {
-  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
-  const PosteriorView& view = opened.view;
-  BIF_ASSIGN_OR_RETURN(QueryRows rows,
-                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
-                                         "queries", kMaxQueries));
-  BIF_ASSIGN_OR_RETURN(
-      Candidates candidates,
-      reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
+absl::StatusOr<int64_t> Queries::Impl::TopKOf(const AttributeRequest& request,
+                                              const Candidates& candidates) {
   const auto count = static_cast<int64_t>(candidates.rows.size());
   if (request.top_k > count) {
     return FieldError("top_k",
                       absl::StrCat("is ", request.top_k, ", there are ", count, " candidates"));
   }
-  const int64_t k = request.top_k != 0 ? request.top_k : std::min<int64_t>(kDefaultTopK, count);
+  return request.top_k != 0 ? request.top_k : std::min<int64_t>(kDefaultTopK, count);
+}
+
+absl::Status Queries::Impl::Attribute(
+    const AttributeRequest& request, const CancelToken& cancel,
+    absl::FunctionRef<absl::Status(const AttributeUpdate&)> sink) {
+  BIF_RETURN_IF_ERROR(CheckPathwise(request.estimator, request.pathwise, request.refine));
+  if (attribution::NeedsSlopes(request.estimator))
+    return AttributeWithSlopes(request, cancel, sink);
+  if (request.refine.has_value()) return Refine(request, cancel, sink);
+  BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, request.observable));
+  const PosteriorView& view = opened.view;
+  BIF_ASSIGN_OR_RETURN(QueryRows rows,
+                       resolver_.Resolve(request.queries, view, *opened.traces, request.observable,
+                                         "queries", kMaxQueries));
+  rows.priority = request.priority;
+  BIF_ASSIGN_OR_RETURN(
+      Candidates candidates,
+      reader_.Resolve(request.candidates, view, *opened.traces, kLossArray, "candidates"));
+  BIF_ASSIGN_OR_RETURN(const int64_t k, TopKOf(request, candidates));
 
   const size_t missing_rows = rows.Missing(view.draws).size();
   if (missing_rows == 0) {
@@ -217,8 +234,8 @@ absl::Status Queries::Impl::Attribute(
     update->rows_evaluated = missing_rows;
     return sink(*update);
   };
-  const absl::Duration ranking_cost =
-      static_cast<double>(candidates.rows.size() * rows.rows.size()) *
+  const absl::Duration ranking_cost =  // of a query
+      static_cast<double>(candidates.rows.size()) *
       static_cast<double>(view.active_chains.size() * view.draws) * kScoringTime;
   const absl::Time asked = absl::Now();
   BIF_ASSIGN_OR_RETURN(const auto values, TracesOf(rows, opened, request.observable, cancel,
@@ -241,6 +258,23 @@ absl::Status Queries::Impl::Attribute(
 }
 
 absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest& request) {
+  // Ahead of all checks, and over what was asked: the posterior may be sampled further by now, or
+  // its samples gone, and a client whose answer was lost is to get it.
+  Sha256 digest;
+  digest.UpdateField("TraceSamples");
+  digest.UpdateField(request.posterior);
+  digest.UpdateField(request.dataset);
+  for (const std::string& id : request.sample_ids) digest.UpdateField(id);
+  if (request.tokens) digest.UpdateField("granularity TOKEN");
+  const Digest body_digest = digest.Finish();
+  const auto answered_before = [&]() -> absl::StatusOr<std::optional<Operation>> {
+    BIF_ASSIGN_OR_RETURN(const auto known, request_ids_.Find(request.request, body_digest));
+    if (!known) return std::nullopt;
+    return parts_.operations.Get(*known);
+  };
+  BIF_ASSIGN_OR_RETURN(const std::optional<Operation> before, answered_before());
+  if (before) return *before;
+
   BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
   if (request.tokens) BIF_RETURN_IF_ERROR(CheckGranularity(opened.view.sources.info));
   BIF_ASSIGN_OR_RETURN(const auto record, parts_.datasets.Record(request.dataset, "dataset"));
@@ -257,20 +291,14 @@ absl::StatusOr<Operation> Queries::Impl::TraceSamples(const TraceSamplesRequest&
   storage::pb::TraceRequest body;
   body.set_dataset(record.id());
   body.set_tokens(request.tokens);
+  body.set_priority(request.priority);
   BIF_ASSIGN_OR_RETURN(const auto ordinals, parts_.datasets.OrdinalsOf(record, request.sample_ids));
   for (uint32_t ordinal : ordinals) body.add_ordinals(ordinal);
 
-  Sha256 digest;
-  digest.UpdateField("TraceSamples");
-  digest.UpdateField(opened.view.record.key());
-  digest.UpdateField(record.id());
-  for (const std::string& id : request.sample_ids) digest.UpdateField(id);
-  if (request.tokens) digest.UpdateField("granularity TOKEN");
-  const Digest body_digest = digest.Finish();
-
   absl::MutexLock lock(&request_mutex_);
-  BIF_ASSIGN_OR_RETURN(const auto known, request_ids_.Find(request.request, body_digest));
-  if (known) return parts_.operations.Get(*known);
+  // Once more: the same call may have come twice at once.
+  BIF_ASSIGN_OR_RETURN(const std::optional<Operation> meanwhile, answered_before());
+  if (meanwhile) return *meanwhile;
   BIF_ASSIGN_OR_RETURN(const std::string id, parts_.operations.NewId(request.request.tenant));
   storage::WriteSet writes;
   request_ids_.Remember(request.request, body_digest, OperationName(id), parts_.clock.Now(),
@@ -299,7 +327,7 @@ absl::Status Queries::Impl::StartTracing(std::shared_ptr<RunningOperation> opera
   std::erase_if(ordinals,
                 [&](uint32_t o) { return !std::binary_search(living.begin(), living.end(), o); });
   const TraceJobParts job{parts_.store, parts_.posteriors, parts_.models, draws_, parts_.counters};
-  const DeviceClaim claim{Priority::kTrace, TenantOf(operation->id())};
+  const DeviceClaim claim{Priority::kTrace, TenantOf(operation->id()), body.priority()};
   return parts_.executor.Submit(
       claim,
       MakeTraceTask(job, std::move(operation), std::move(opened.view), std::move(opened.traces),
@@ -337,6 +365,10 @@ absl::Status Queries::TokenInfluence(
     const TokenInfluenceRequest& request, const CancelToken& cancel,
     absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink) {
   return impl_->TokenInfluence(request, cancel, sink);
+}
+absl::StatusOr<GroupInfluenceAnswer> Queries::GroupInfluence(const GroupInfluenceRequest& request,
+                                                             const CancelToken& cancel) {
+  return impl_->GroupInfluence(request, cancel);
 }
 absl::Status Queries::ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                                    absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink) {

@@ -1,6 +1,6 @@
 // Questions to a posterior: which training samples influenced these queries, all scores as a
-// matrix, which tokens of one sequence influenced which of another, self-influence, the traces
-// themselves. Rows without traces are evaluated at the stored
+// matrix, which tokens of one sequence influenced which of another, self-influence, the influence
+// of a group, the traces themselves. Rows without traces are evaluated at the stored
 // draws, and their traces are kept, so asking again is a look-up.
 //
 // Calls block the calling thread until they are answered (device work runs on the executor,
@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "src/attribution/estimator.h"
+#include "src/attribution/group.h"
 #include "src/base/cancel.h"
 #include "src/base/clock.h"
 #include "src/engine/engine.h"
@@ -35,9 +37,11 @@
 #include "src/jobs/device_executor.h"
 #include "src/jobs/model_cache.h"
 #include "src/jobs/operations.h"
+#include "src/jobs/pathwise.h"
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/request_ids.h"
+#include "src/jobs/resumable_stream.h"
 #include "src/jobs/samples.h"
 #include "src/jobs/worker_pool.h"
 #include "src/storage/store.h"
@@ -63,7 +67,10 @@ struct AttributeRequest {
   attribution::Estimator estimator = attribution::Estimator::kBif;
   attribution::Centring centring = attribution::Centring::kPooled;
   engine::Observable observable;
-  uint32_t top_k = 0;  // 0: kDefaultTopK, or all candidates if they are fewer
+  uint32_t top_k = 0;                // 0: kDefaultTopK, or all candidates if they are fewer
+  int priority = 0;                  // among the tenant's own interactive work; higher goes first
+  PathwiseOptions pathwise;          // with kPathwise and kMixed
+  std::optional<RefineSpec> refine;  // with kBif
 };
 
 // What an answer rests on.
@@ -77,7 +84,8 @@ struct Provenance {
   std::vector<uint32_t> chains_left_out;  // diverged ones
   uint32_t jackknife_blocks = 0;
   std::string numerics;
-  uint32_t draws_left_out = 0;  // stored draws that could not be read
+  uint32_t draws_left_out = 0;                 // stored draws that could not be read
+  std::optional<PathwiseProvenance> pathwise;  // of an answer with slopes
 };
 
 struct ScoredSample {
@@ -87,6 +95,7 @@ struct ScoredSample {
   bool distinguishable = false;
   bool constant = false;
   bool helps = false;
+  bool refined = false;  // of an answer with `refine`: slopes are in the score
 };
 
 struct QueryRanking {
@@ -96,11 +105,15 @@ struct QueryRanking {
   std::vector<ScoredSample> harmful;
   double helpful_stability = 0;
   double harmful_stability = 0;
+  std::optional<RefinedCandidates> refined;  // with `refine`
 };
 
 struct AttributeUpdate {
   uint32_t draws_done = 0;  // of all chains together
   uint32_t draws_total = 0;
+  uint32_t slope_draws_done = 0;
+  uint32_t slope_draws_total = 0;      // 0 with `refine`
+  double budget_used = 0;              // with `refine`: the share
   std::vector<QueryRanking> rankings;  // from the draws so far
   bool final = false;
   Provenance provenance;
@@ -119,6 +132,9 @@ struct ScoreMatrixRequest {
   attribution::Centring centring = attribution::Centring::kPooled;
   engine::Observable observable;
   bool standard_errors = false;
+  int priority = 0;
+  PathwiseOptions pathwise;  // with kPathwise and kMixed
+  Resumption resumption;
 };
 // Rows are candidates, columns queries, row major; at most kTileSlots candidates and 1 MiB of
 // numbers.
@@ -129,12 +145,14 @@ struct ScoreBlock {
   std::vector<float> scores;
   std::vector<float> standard_errors;      // empty if not asked for
   const Provenance* provenance = nullptr;  // valid during the call of the sink
+  std::string resume_token;
 };
 
 struct SelfInfluenceRequest {
   std::string posterior;
   SampleSet candidates;  // empty: the training dataset
   attribution::Centring centring = attribution::Centring::kPooled;
+  Resumption resumption;
 };
 struct SelfInfluenceBlock {
   std::vector<std::string> sample_ids;
@@ -143,6 +161,7 @@ struct SelfInfluenceBlock {
   std::vector<float> mean_losses;
   std::vector<float> anchor_losses;
   const Provenance* provenance = nullptr;  // valid during the call of the sink
+  std::string resume_token;
 };
 
 struct TokenInfluenceRequest {
@@ -155,6 +174,7 @@ struct TokenInfluenceRequest {
   // The query's tokens [span_begin, span_end). 0: from the first that has a loss, to the last.
   uint32_t span_begin = 0;
   uint32_t span_end = 0;
+  int priority = 0;
 };
 struct TokenInfluenceSummary {
   Provenance provenance;
@@ -174,10 +194,39 @@ struct TokenInfluenceBlock {
   const TokenInfluenceSummary* summary = nullptr;  // valid during the call of the sink
 };
 
+inline constexpr int64_t kMaxGroupMembers = 100'000;
+
+struct GroupInfluenceRequest {
+  std::string posterior;
+  SampleSet group;    // stored samples by id, 1 to kMaxGroupMembers; one named twice counts once
+  SampleSet queries;  // 1 to kMaxQueries
+  attribution::Centring centring = attribution::Centring::kPooled;
+  engine::Observable observable;
+  int priority = 0;
+};
+struct GroupScore {
+  uint32_t query = 0;       // position in the request
+  std::string sample_id;    // of a stored query
+  ScoredSample score;       // BIF of the group: the sum of its members' scores
+  ScoredSample normalized;  // NORMALIZED_BIF of the sum of its members' losses
+  // What taking the group out does (src/attribution/group.h). Absent where a member is no training
+  // row of the posterior.
+  std::optional<attribution::RemovalPrediction> removal;
+};
+struct GroupInfluenceAnswer {
+  std::vector<GroupScore> scores;  // one a query
+  uint64_t members = 0;            // each once
+  uint64_t repeated_ids = 0;       // that named a member again
+  Provenance provenance;
+  uint64_t rows_evaluated = 0;  // query rows whose traces had to be computed
+};
+
 struct ExportTracesRequest {
   std::string posterior;
   SampleSet samples;  // inline ones are evaluated if need be; of a dataset, those with traces
   engine::Observable observable;
+  int priority = 0;
+  Resumption resumption;
 };
 struct TraceExportBlock {
   std::vector<std::string> sample_ids;  // an inline sample's is its digest in hex
@@ -185,6 +234,7 @@ struct TraceExportBlock {
   uint32_t draws_per_chain = 0;
   std::vector<float> values;  // [sample][chain][draw]; NaN at a draw that could not be read
   std::vector<uint32_t> chain_indices;
+  std::string resume_token;
 };
 
 struct TraceSamplesRequest {
@@ -193,6 +243,7 @@ struct TraceSamplesRequest {
   std::string dataset;
   std::vector<std::string> sample_ids;  // empty: all living samples
   bool tokens = false;
+  int priority = 0;
 };
 
 class Queries {
@@ -200,6 +251,7 @@ class Queries {
   struct Options {
     int64_t trace_cache_bytes = int64_t{256} << 20;  // decoded rows, shared by all queries
     int64_t draw_cache_bytes = int64_t{256} << 20;   // decoded draws
+    int64_t slope_cache_bytes = int64_t{256} << 20;  // slopes of pathwise answers
     size_t max_cached_answers = 256;
     int scoring_threads = 2;  // that share one answer's candidates, the caller's included
   };
@@ -238,6 +290,11 @@ class Queries {
   // and kept.
   absl::Status TokenInfluence(const TokenInfluenceRequest& request, const CancelToken& cancel,
                               absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink);
+
+  // The influence of a set of samples as a whole, in one pass over its members' traces, a block at
+  // a time.
+  absl::StatusOr<GroupInfluenceAnswer> GroupInfluence(const GroupInfluenceRequest& request,
+                                                      const CancelToken& cancel);
 
   absl::Status ExportTraces(const ExportTracesRequest& request, const CancelToken& cancel,
                             absl::FunctionRef<absl::Status(const TraceExportBlock&)> sink);

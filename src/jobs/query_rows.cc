@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/jobs/dataset_record.h"
+#include "src/jobs/posterior_record.h"
 #include "src/jobs/samples.h"
 #include "src/jobs/sequences.h"
 #include "src/jobs/trace_cache.h"
@@ -196,6 +197,20 @@ absl::Status QueryRowsResolver::CountTokens(const PosteriorView& view, QueryRows
   return absl::OkStatus();
 }
 
+absl::StatusOr<SampleBatch> QueryRowsResolver::SamplesOf(const QueryRows& rows) {
+  if (rows.is_inline) return rows.inline_batch;
+  std::vector<uint32_t> ordinals;  // the store wants them ascending
+  for (const QueryRow& row : rows.rows) ordinals.push_back(*row.ordinal);
+  std::sort(ordinals.begin(), ordinals.end());
+  BIF_ASSIGN_OR_RETURN(const SampleBatch samples, store_.samples().Read(rows.dataset, ordinals));
+  std::vector<size_t> order;
+  for (const QueryRow& row : rows.rows) {
+    order.push_back(static_cast<size_t>(
+        std::lower_bound(ordinals.begin(), ordinals.end(), *row.ordinal) - ordinals.begin()));
+  }
+  return SelectRows(samples, order);
+}
+
 absl::StatusOr<EvaluationSpec> QueryRowsResolver::SpecFor(const QueryRows& rows,
                                                           const PosteriorView& view,
                                                           const engine::Observable& observable) {
@@ -242,46 +257,91 @@ absl::Status QueryRowsResolver::ReadStored(const QueryRows& rows, const Posterio
   return absl::OkStatus();
 }
 
-absl::Status QueryRowsResolver::StoreInlineSamples(QueryRows& rows) {
-  BIF_ASSIGN_OR_RETURN(const auto hidden, datasets_.EnsureHidden(rows.hidden_id, rows.columns));
-  rows.dataset = hidden.number();
+absl::Status QueryRowsResolver::StoreInlineSamples(const std::vector<Evaluated*>& all) {
+  const QueryRows& any = *all[0]->rows;
+  BIF_ASSIGN_OR_RETURN(const auto hidden, datasets_.EnsureHidden(any.hidden_id, any.columns));
   absl::MutexLock lock(&hidden_);
   std::vector<storage::RecordKey> keys;
-  for (const QueryRow& row : rows.rows)
-    keys.push_back(storage::SampleDigestKey(rows.dataset, row.sample_id));
+  for (const Evaluated* one : all) {
+    for (const QueryRow& row : one->rows->rows)
+      keys.push_back(storage::SampleDigestKey(hidden.number(), row.sample_id));
+  }
   BIF_ASSIGN_OR_RETURN(const auto known, store_.catalog().GetU32s(keys));
   absl::flat_hash_map<std::string, uint32_t>
       position;  // in the append; the same sample may come twice
-  std::vector<size_t> fresh;
+  SampleBatch fresh;
   std::vector<std::string> ids;
-  for (size_t r = 0; r < rows.rows.size(); ++r) {
-    rows.rows[r].ordinal = known[r];
-    if (known[r] || !position.try_emplace(rows.rows[r].sample_id, ids.size()).second) continue;
-    fresh.push_back(r);
-    ids.push_back(rows.rows[r].sample_id);
+  size_t key = 0;
+  for (const Evaluated* one : all) {
+    one->rows->dataset = hidden.number();
+    std::vector<size_t> own;
+    for (size_t r = 0; r < one->rows->rows.size(); ++r, ++key) {
+      QueryRow& row = one->rows->rows[r];
+      row.ordinal = known[key];
+      if (known[key] || !position.try_emplace(row.sample_id, ids.size()).second) continue;
+      own.push_back(r);
+      ids.push_back(row.sample_id);
+    }
+    if (!own.empty()) AppendRows(SelectRows(one->rows->inline_batch, own), fresh);
   }
-  if (fresh.empty()) return absl::OkStatus();
-  BIF_ASSIGN_OR_RETURN(
-      const uint32_t first,
-      datasets_.AppendHidden(rows.hidden_id, SelectRows(rows.inline_batch, fresh), ids));
-  for (QueryRow& row : rows.rows) {
-    if (!row.ordinal) row.ordinal = first + position[row.sample_id];
+  if (ids.empty()) return absl::OkStatus();
+  BIF_ASSIGN_OR_RETURN(const uint32_t first, datasets_.AppendHidden(any.hidden_id, fresh, ids));
+  for (const Evaluated* one : all) {
+    for (QueryRow& row : one->rows->rows) {
+      if (!row.ordinal) row.ordinal = first + position[row.sample_id];
+    }
   }
+  return absl::OkStatus();
+}
+
+absl::Status QueryRowsResolver::KeepAll(const std::vector<Evaluated*>& all,
+                                        const PosteriorView& view, PosteriorTraces& traces,
+                                        const engine::Observable& observable) {
+  const QueryRows& any = *all[0]->rows;
+  if (any.is_inline) BIF_RETURN_IF_ERROR(StoreInlineSamples(all));
+  // Several callers' fresh rows are copied, as if one caller had evaluated them.
+  const bool alone = all.size() == 1;
+  std::vector<uint32_t> counts;
+  std::vector<NewTrace> fresh;
+  std::vector<std::pair<const Evaluated*, size_t>> sources;
+  for (const Evaluated* one : all) {
+    for (const size_t r : one->rows->Missing(view.draws)) {
+      const QueryRow& row = one->rows->rows[r];
+      fresh.push_back({*row.ordinal, alone ? r : sources.size(), row.traced.draws});
+      if (alone) continue;
+      counts.push_back(row.traces);
+      sources.emplace_back(one, r);
+    }
+  }
+  EvaluatedRows together(counts, view.active_chains.size(), view.draws);
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const auto& [one, r] = sources[i];
+    const absl::Span<const float> row = one->values->row(r), anchor = one->values->anchor(r);
+    std::copy(row.begin(), row.end(), together.row(i).begin());
+    std::copy(anchor.begin(), anchor.end(), together.anchor(i).begin());
+  }
+  BIF_RETURN_IF_ERROR(traces.Keep(store_, view, observable, any.dataset, fresh,
+                                  alone ? *all[0]->values : together, !any.is_inline));
+  for (const Evaluated* one : all) one->rows->array = traces.ArrayOf(observable);
   return absl::OkStatus();
 }
 
 absl::Status QueryRowsResolver::Keep(QueryRows& rows, const PosteriorView& view,
                                      PosteriorTraces& traces, const engine::Observable& observable,
                                      EvaluatedRows& values) {
-  const std::vector<size_t> missing = rows.Missing(view.draws);
-  if (missing.empty()) return absl::OkStatus();
-  if (rows.is_inline) BIF_RETURN_IF_ERROR(StoreInlineSamples(rows));
-  std::vector<NewTrace> fresh;
-  for (size_t r : missing) fresh.push_back({*rows.rows[r].ordinal, r, rows.rows[r].traced.draws});
-  BIF_RETURN_IF_ERROR(
-      traces.Keep(store_, view, observable, rows.dataset, fresh, values, !rows.is_inline));
-  rows.array = traces.ArrayOf(observable);
-  return absl::OkStatus();
+  if (rows.Missing(view.draws).empty()) return absl::OkStatus();
+  const std::string key = absl::StrCat(
+      DrawsKey(view), "/", rows.is_inline ? rows.hidden_id : absl::StrCat(rows.dataset), "/",
+      static_cast<int>(observable.kind), ",", observable.logit_index, ",",
+      observable.other_logit_index, ",", observable.span_begin, ",", observable.span_end, ",",
+      observable.position);
+  Evaluated own{&rows, &values, absl::OkStatus()};
+  keeping_.Serve(key, own, values.values().size() * sizeof(float),
+                 [&](const std::vector<Evaluated*>& all) {
+                   const absl::Status status = KeepAll(all, view, traces, observable);
+                   for (Evaluated* one : all) one->status = status;
+                 });
+  return own.status;
 }
 
 }  // namespace bif::jobs

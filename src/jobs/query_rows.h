@@ -20,6 +20,7 @@
 #include "src/jobs/posterior_traces.h"
 #include "src/jobs/posteriors.h"
 #include "src/jobs/queries.h"
+#include "src/jobs/taken_together.h"
 #include "src/jobs/trace_arrays.h"
 #include "src/storage/store.h"
 
@@ -36,6 +37,7 @@ struct QueryRow {
 struct QueryRows {
   bool is_inline = false;
   std::string tenant;         // who asks
+  int priority = 0;           // among their other interactive work
   std::string field;          // "queries.inline" or "queries.sample_ids", for errors
   uint32_t array = kNoArray;  // kNoArray: nobody has asked for this observable yet
   uint32_t dataset = 0;       // number; 0: the hidden dataset does not exist yet
@@ -62,6 +64,9 @@ class QueryRowsResolver {
                                     const engine::Observable& observable, const std::string& field,
                                     int64_t max_rows);
 
+  // The samples of all rows, in their order.
+  absl::StatusOr<SampleBatch> SamplesOf(const QueryRows& rows);
+
   // What is to be evaluated so that all rows reach the view's draws.
   absl::StatusOr<EvaluationSpec> SpecFor(const QueryRows& rows, const PosteriorView& view,
                                          const engine::Observable& observable);
@@ -69,7 +74,8 @@ class QueryRowsResolver {
   // Reads what is stored into `values`: every row's draws [0, traced.draws).
   absl::Status ReadStored(const QueryRows& rows, const PosteriorView& view, EvaluatedRows& values);
 
-  // Keeps what was evaluated, inline samples too; gives every row its ordinal.
+  // Keeps what was evaluated, inline samples too; gives every row its ordinal. What callers bring
+  // while others' is being committed goes into the next commit together.
   absl::Status Keep(QueryRows& rows, const PosteriorView& view, PosteriorTraces& traces,
                     const engine::Observable& observable, EvaluatedRows& values);
 
@@ -80,11 +86,22 @@ class QueryRowsResolver {
                              const std::string& field, int64_t max_rows, QueryRows& rows);
   // How many losses each row's tokens have: as many as are stored, or as the sample says.
   absl::Status CountTokens(const PosteriorView& view, QueryRows& rows);
-  absl::Status StoreInlineSamples(QueryRows& rows);
+
+  // What one caller wants to be kept.
+  struct Evaluated {
+    QueryRows* rows = nullptr;
+    EvaluatedRows* values = nullptr;
+    absl::Status status;
+  };
+  static constexpr size_t kMostKeptBytes = size_t{64} << 20;  // at a time, as traces
+  absl::Status KeepAll(const std::vector<Evaluated*>& all, const PosteriorView& view,
+                       PosteriorTraces& traces, const engine::Observable& observable);
+  absl::Status StoreInlineSamples(const std::vector<Evaluated*>& all);
 
   storage::Store& store_;
   Datasets& datasets_;
   absl::Mutex hidden_;  // makes looking up digests and appending what is missing one step
+  TakenTogether<Evaluated> keeping_{kMostKeptBytes};
 };
 
 }  // namespace bif::jobs

@@ -6,45 +6,14 @@
 #include "src/base/status.h"
 
 namespace bif::jobs {
-namespace {
-
-constexpr size_t kMostQueries = 256;  // of one pass, unless one caller has more
-
-}  // namespace
 
 absl::StatusOr<RankingGroups::Rankings> RankingGroups::Rank(const std::string& key,
                                                             const Wanted& wanted,
                                                             const Means& means) {
   Request own;
   own.wanted = &wanted;
-  std::vector<Request*> together;
-  {
-    absl::MutexLock lock(&mutex_);
-    Group& group = groups_[key];
-    group.waiting.push_back(&own);
-    // Served by another caller's pass, or the first of those that the next pass is to serve. The
-    // group may be gone once it is served.
-    const auto over = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return own.done || (!group.passing && group.waiting.front() == &own);
-    };
-    mutex_.Await(absl::Condition(&over));
-    if (own.done) return std::move(own.rankings);
-    group.passing = true;
-    size_t queries = 0;
-    while (!group.waiting.empty()) {
-      const size_t more = group.waiting.front()->wanted->wishes.size();
-      if (!together.empty() && queries + more > kMostQueries) break;
-      queries += more;
-      together.push_back(group.waiting.front());
-      group.waiting.pop_front();
-    }
-  }
-  Serve(together, means);
-  absl::MutexLock lock(&mutex_);
-  for (Request* request : together) request->done = true;
-  const auto group = groups_.find(key);
-  group->second.passing = false;
-  if (group->second.waiting.empty()) groups_.erase(group);
+  passes_.Serve(key, own, wanted.wishes.size(),
+                [&means](const std::vector<Request*>& together) { Serve(together, means); });
   return std::move(own.rankings);
 }
 

@@ -5,20 +5,17 @@
 // Thread-safe.
 #pragma once
 
-#include <deque>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "src/attribution/estimator.h"
 #include "src/attribution/ranking.h"
 #include "src/base/cancel.h"
 #include "src/jobs/scoring.h"
+#include "src/jobs/taken_together.h"
 
 namespace bif::jobs {
 
@@ -50,18 +47,13 @@ class RankingGroups {
   struct Request {
     const Wanted* wanted = nullptr;
     absl::StatusOr<Rankings> rankings = absl::UnknownError("not ranked yet");
-    bool done = false;
   };
-  struct Group {
-    bool passing = false;
-    std::deque<Request*> waiting;
-  };
+  static constexpr size_t kMostQueries = 256;  // of one pass, unless one caller has more
 
   // Serves these in one pass; all have the same key.
   static void Serve(const std::vector<Request*>& together, const Means& means);
 
-  absl::Mutex mutex_;  // guards who waits; not held during a pass
-  std::map<std::string, Group> groups_ ABSL_GUARDED_BY(mutex_);  // by key; its places stay
+  TakenTogether<Request> passes_{kMostQueries};
 };
 
 }  // namespace bif::jobs

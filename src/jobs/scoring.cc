@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "src/attribution/convergence.h"
 #include "src/base/status.h"
 #include "src/jobs/parallel_for.h"
@@ -97,15 +100,45 @@ absl::StatusOr<PreparedScorer> PrepareScorer(const PosteriorView& view,
   return PreparedScorer{selection, std::move(traces), std::move(scorer), std::move(provenance)};
 }
 
+ScoredSample Scored(std::string sample_id, const attribution::ScoreValue& value, double t_quantile,
+                    int helpful_sign) {
+  return {std::move(sample_id), value.score,
+          value.standard_error, attribution::Distinguishable(value, t_quantile),
+          value.constant,       attribution::Helps(value, helpful_sign)};
+}
+
+namespace {
+
+// What one thread has found spares the others candidates that could not be among the best of all.
+class SharedBounds {
+ public:
+  explicit SharedBounds(size_t queries) : bounds_(queries, {kNone, -kNone}) {}
+
+  // Of both, the stricter bound for both. `rankings`: one a query.
+  void Raise(std::vector<attribution::Ranking>& rankings) {
+    absl::MutexLock lock(&mutex_);
+    for (size_t q = 0; q < rankings.size(); ++q) {
+      const attribution::Ranking::Bounds own = rankings[q].bounds();
+      bounds_[q] = {std::max(bounds_[q].high, own.high), std::min(bounds_[q].low, own.low)};
+      rankings[q].Raise(bounds_[q]);
+    }
+  }
+
+ private:
+  static constexpr float kNone = -std::numeric_limits<float>::infinity();
+  absl::Mutex mutex_;
+  std::vector<attribution::Ranking::Bounds> bounds_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
 absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
     CandidateReader& reader, WorkerPool& workers, int threads, const Candidates& candidates,
     const PosteriorView& view, const PosteriorTraces& traces, const DrawSelection& selection,
     const attribution::Scorer& scorer, const std::vector<RankingWish>& wishes,
     absl::FunctionRef<bool()> cancelled) {
-  const int64_t queries = scorer.queries();
   struct Part {
     std::vector<attribution::Ranking> rankings;  // one a query
-    std::vector<attribution::ScoreValue> scores;
     CandidateReader::Buffer buffer;
   };
   std::vector<attribution::Ranking> empty;
@@ -113,6 +146,7 @@ absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
     empty.emplace_back(wish.k, static_cast<int64_t>(candidates.rows.size()), wish.helpful_sign);
   std::vector<Part> parts(std::max(1, threads));
   for (Part& part : parts) part.rankings = empty;
+  SharedBounds bounds(wishes.size());
 
   const std::vector<CandidateBlock> blocks = BlocksOf(candidates);
   BIF_RETURN_IF_ERROR(ParallelFor(
@@ -123,20 +157,19 @@ absl::StatusOr<std::vector<attribution::RankingResult>> RankCandidates(
         const CandidateBlock& block = blocks[b];
         BIF_ASSIGN_OR_RETURN(const auto rows,
                              reader.Rows(candidates, block, view, traces, selection, part.buffer));
-        const auto count = static_cast<int64_t>(block.end - block.begin);
-        part.scores.resize(count * queries);
-        scorer.Score(rows, absl::MakeSpan(part.scores));
-        for (int64_t q = 0; q < queries; ++q) {
-          part.rankings[q].Add(static_cast<int64_t>(block.begin), count, part.scores.data() + q,
-                               queries);
-        }
+        bounds.Raise(part.rankings);
+        scorer.Rank(rows, static_cast<int64_t>(block.begin), absl::MakeSpan(part.rankings));
         return absl::OkStatus();
       }));
-  std::vector<attribution::RankingResult> results;
-  for (int64_t q = 0; q < queries; ++q) {
-    for (size_t p = 1; p < parts.size(); ++p) parts[0].rankings[q].Merge(parts[p].rankings[q]);
-    results.push_back(parts[0].rankings[q].Finish());
-  }
+  std::vector<attribution::RankingResult> results(static_cast<size_t>(scorer.queries()));
+  BIF_RETURN_IF_ERROR(ParallelFor(workers, static_cast<int>(parts.size()), results.size(),
+                                  [&](int, size_t q) -> absl::Status {
+                                    attribution::Ranking& all = parts[0].rankings[q];
+                                    for (size_t p = 1; p < parts.size(); ++p)
+                                      all.Merge(parts[p].rankings[q]);
+                                    results[q] = all.Finish();
+                                    return absl::OkStatus();
+                                  }));
   return results;
 }
 

@@ -68,6 +68,10 @@ double AutocorrelationOf(const PosteriorView& view);
 Provenance ProvenanceOf(const PosteriorView& view, const DrawSelection& selection,
                         size_t unreadable_draws);
 
+// A score as an answer says it.
+ScoredSample Scored(std::string sample_id, const attribution::ScoreValue& value, double t_quantile,
+                    int helpful_sign);
+
 // What is wanted of one query: the k best candidates at both ends.
 struct RankingWish {
   int64_t k = 0;

@@ -1,5 +1,7 @@
 #include "src/jobs/shared_scans.h"
 
+#include "src/base/catch_exceptions.h"
+
 namespace bif::jobs {
 
 class SharedScans::Task : public DeviceTask {
@@ -13,11 +15,15 @@ class SharedScans::Task : public DeviceTask {
     bool ended = false;
     std::vector<ScanRider> riders = scans_.TakeWaiting(key_, scan_.empty(), ended);
     if (ended) return Outcome::kDone;
-    if (riders.empty()) {
-      scan_.Slice();
-    } else {
+    if (!riders.empty()) {
       scan_.Join(std::move(riders));
+      return Outcome::kMore;
     }
+    const absl::Status status = CatchExceptions([this] {
+      scan_.Slice();
+      return absl::OkStatus();
+    });
+    if (!status.ok()) scan_.EndAll(status);
     return Outcome::kMore;
   }
 
@@ -54,7 +60,7 @@ void SharedScans::EndWaiting(const Key& key, const absl::Status& why) {
 
 absl::Status SharedScans::Ride(ScanRider rider) {
   const PosteriorView view = rider.spec.view;
-  const DeviceClaim claim{Priority::kInteractive, rider.tenant};
+  const DeviceClaim claim{Priority::kInteractive, rider.tenant, rider.priority};
   const Key key{view.record.number(), view.draws, view.active_chains};
   {
     absl::MutexLock lock(&mutex_);

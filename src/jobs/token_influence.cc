@@ -6,6 +6,7 @@
 #include "src/attribution/token_matrix.h"
 #include "src/base/status.h"
 #include "src/jobs/parallel_for.h"
+#include "src/jobs/pathwise_checks.h"
 #include "src/jobs/queries_impl.h"
 #include "src/jobs/scoring.h"
 
@@ -58,6 +59,7 @@ TokenInfluenceBlock ToBlock(uint32_t first_row, uint32_t columns, bool standard_
 absl::Status Queries::Impl::TokenInfluence(
     const TokenInfluenceRequest& request, const CancelToken& cancel,
     absl::FunctionRef<absl::Status(const TokenInfluenceBlock&)> sink) {
+  BIF_RETURN_IF_ERROR(RefusePathwise(request.estimator, "single tokens"));
   BIF_ASSIGN_OR_RETURN(const Opened opened, Open(request.posterior, {}));
   const PosteriorView& view = opened.view;
   if (!view.sources.info.sequences) {
@@ -74,6 +76,7 @@ absl::Status Queries::Impl::TokenInfluence(
   TokenInfluenceSummary summary;
   const auto quiet = [](const EvaluatedRows&, DrawWindow) { return absl::OkStatus(); };
   const auto traces_of = [&](QueryRows& rows) {
+    rows.priority = request.priority;
     summary.sequences_evaluated += static_cast<uint32_t>(rows.Missing(view.draws).size());
     return TracesOf(rows, opened, kTokens, cancel, {quiet, absl::ZeroDuration()});
   };
@@ -102,14 +105,9 @@ absl::Status Queries::Impl::TokenInfluence(
       request.standard_errors ? static_cast<uint32_t>(matrix.blocks()) : 0;
   summary.rows = static_cast<uint32_t>(matrix.rows());
   summary.first_column = span.begin;
-  const attribution::ScoreValue& total = matrix.total();
-  summary.sequence_score = {
-      training.is_inline ? "" : training.rows[0].sample_id,
-      total.score,
-      total.standard_error,
-      attribution::Distinguishable(total, matrix.t_quantile()),
-      total.constant,
-      attribution::Helps(total, attribution::HelpfulSign(request.estimator, true))};
+  summary.sequence_score =
+      Scored(training.is_inline ? "" : training.rows[0].sample_id, matrix.total(),
+             matrix.t_quantile(), attribution::HelpfulSign(request.estimator, true));
 
   const int64_t columns = matrix.columns();
   const int64_t row_bytes = (columns + 1) * static_cast<int64_t>(2 * sizeof(float));

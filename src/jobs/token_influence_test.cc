@@ -320,6 +320,22 @@ TEST_F(TokenInfluenceTest, DeletingThePosteriorTakesTokenTracesAlong) {
             absl::StatusCode::kDataLoss);
 }
 
+// A span's loss is a loss: what lowers it helps, as with the loss of the whole sequence.
+TEST_F(TokenInfluenceTest, WhatHelpsAWholeSequenceHelpsASpanThatIsAllOfIt) {
+  Sample(SequenceSpecOf());
+  AttributeRequest question = Ask(InlineTokens({kQuery}));
+  const AttributeUpdate whole = Answer(question);
+  question.observable.kind = engine::ObservableKind::kSpanLoss;
+  question.observable.span_begin = 1;
+  const AttributeUpdate span = Answer(question);
+  ASSERT_FALSE(whole.rankings[0].helpful.empty());
+  for (size_t i = 0; i < whole.rankings[0].helpful.size(); ++i) {
+    EXPECT_EQ(span.rankings[0].helpful[i].sample_id, whole.rankings[0].helpful[i].sample_id);
+    EXPECT_EQ(span.rankings[0].helpful[i].helps, whole.rankings[0].helpful[i].helps);
+    EXPECT_EQ(span.rankings[0].harmful[i].sample_id, whole.rankings[0].harmful[i].sample_id);
+  }
+}
+
 // --- observables that speak of tokens ---
 
 TEST_F(TokenInfluenceTest, SpansPositionsAndDifferencesAreTracesOfTheirOwn) {

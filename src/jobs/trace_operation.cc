@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "src/base/catch_exceptions.h"
 #include "src/base/status.h"
 #include "src/jobs/resource_names.h"
 #include "src/jobs/row_tracer.h"
@@ -20,7 +21,7 @@ class TraceTask : public DeviceTask {
         started_(absl::Now()) {}
 
   Outcome Step() override {
-    absl::StatusOr<Outcome> outcome = Work();
+    absl::StatusOr<Outcome> outcome = CatchExceptions([this] { return Work(); });
     if (outcome.ok() && *outcome == Outcome::kMore) return Outcome::kMore;
     OperationResult result;
     result.rows_already_there = tracer_->rows_already_there();

@@ -155,6 +155,9 @@ TEST_F(TraceOperationTest, TheSameRequestIdIsTheSameOperation) {
   MakeDataset("more", 4, 5);
   const Operation first = Trace("datasets/more", {}, {"default", "abc"});
   EXPECT_EQ(Trace("datasets/more", {}, {"default", "abc"}).name, first.name);
+  ASSERT_TRUE(jobs_->datasets().Delete("datasets/more").ok());
+  EXPECT_EQ(Trace("datasets/more", {}, {"default", "abc"}).name, first.name)
+      << "though there is nothing to trace any more";
   const auto other =
       jobs_->queries().TraceSamples({{"default", "abc"}, posterior_, "datasets/more", {"r1"}});
   EXPECT_EQ(other.status().code(), absl::StatusCode::kInvalidArgument);

@@ -48,6 +48,10 @@ class DrawStore {
                                                     const State& state) = 0;
   virtual absl::StatusOr<State> ReadState(uint64_t posterior, const pb::FileRecord& record) = 0;
 
+  // Reads a whole file of draws or a state again. DATA_LOSS names it if it is missing, or its bytes
+  // are not those that were written.
+  virtual absl::Status VerifyFile(uint64_t posterior, const pb::FileRecord& record) = 0;
+
   virtual absl::StatusOr<int64_t> DiskBytes(uint64_t posterior) = 0;
   virtual absl::Status DeleteFile(uint64_t posterior, const std::string& name) = 0;
   virtual absl::Status DeletePosterior(uint64_t posterior) = 0;  // repeating it is harmless

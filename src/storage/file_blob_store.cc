@@ -33,8 +33,14 @@ class FileBlobStore::FileWriter : public BlobStore::Writer {
       return ErrnoStatus(errno, "make read-only", file_->path());
     absl::Status published = file_->Publish(path);
     if (absl::IsAlreadyExists(published)) {
-      if (store_.Verify(digest).ok()) return digest;  // the same bytes are there
-      BIF_RETURN_IF_ERROR(RemoveFile(path));          // they were damaged: these are better
+      if (store_.Verify(digest).ok()) {
+        // The same bytes are there, but perhaps not for good: whoever gave them this name may have
+        // failed to sync it, or be about to.
+        BIF_RETURN_IF_ERROR(SyncDirectory(store_.root_));
+        return digest;
+      }
+      absl::ReaderMutexLock lock(&store_.deletion_);
+      BIF_RETURN_IF_ERROR(RemoveFile(path));  // they were damaged: these are better
       published = file_->Publish(path);
     }
     BIF_RETURN_IF_ERROR(published);
@@ -86,6 +92,7 @@ std::string FileBlobStore::PathOf(const std::string& digest_hex) const {
 absl::Status FileBlobStore::Delete(const std::string& digest_hex) {
   BIF_RETURN_IF_ERROR(
       DigestFromHex(digest_hex).status());  // nothing but a blob can be removed this way
+  absl::ReaderMutexLock lock(&deletion_);
   return RemoveFile(PathOf(digest_hex));
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -224,6 +225,27 @@ absl::StatusOr<DrawStore::State> FileDrawStore::ReadState(uint64_t posterior,
   return state;
 }
 
+absl::Status FileDrawStore::VerifyFile(uint64_t posterior, const pb::FileRecord& record) {
+  BIF_ASSIGN_OR_RETURN(const std::string path, PathOf(posterior, record.name()));
+  BIF_ASSIGN_OR_RETURN(const int fd, OpenForReading(path));
+  absl::Cleanup close_fd = [fd] { ::close(fd); };
+  BIF_ASSIGN_OR_RETURN(const int64_t file_bytes, FileSize(path));
+  if (static_cast<uint64_t>(file_bytes) != record.bytes())
+    return Damaged(path, absl::StrCat("it has ", file_bytes, " bytes, not ", record.bytes()));
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> checksum(XXH3_createState(),
+                                                                          &XXH3_freeState);
+  XXH3_64bits_reset(checksum.get());
+  std::vector<char> buffer(std::min<uint64_t>(record.bytes(), 1 << 20));
+  for (uint64_t offset = 0; offset < record.bytes(); offset += buffer.size()) {
+    buffer.resize(std::min<uint64_t>(buffer.size(), record.bytes() - offset));
+    BIF_RETURN_IF_ERROR(ReadExactly(fd, offset, {{buffer.data(), buffer.size()}}, path));
+    XXH3_64bits_update(checksum.get(), buffer.data(), buffer.size());
+  }
+  if (XXH3_64bits_digest(checksum.get()) != record.checksum())
+    return Damaged(path, "wrong checksum of the file");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int64_t> FileDrawStore::DiskBytes(uint64_t posterior) {
   const std::string directory = DirectoryOf(posterior);
   if (!FileExists(directory)) return 0;
@@ -240,10 +262,12 @@ absl::StatusOr<int64_t> FileDrawStore::DiskBytes(uint64_t posterior) {
 
 absl::Status FileDrawStore::DeleteFile(uint64_t posterior, const std::string& name) {
   BIF_ASSIGN_OR_RETURN(const std::string path, PathOf(posterior, name));
+  absl::ReaderMutexLock lock(&deletion_);
   return RemoveFile(path);
 }
 
 absl::Status FileDrawStore::DeletePosterior(uint64_t posterior) {
+  absl::ReaderMutexLock lock(&deletion_);
   return RemoveTree(DirectoryOf(posterior));
 }
 

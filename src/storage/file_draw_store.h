@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "src/storage/draw_store.h"
 
 namespace bif::storage {
@@ -10,11 +11,14 @@ namespace bif::storage {
 class FileDrawStore : public DrawStore {
  public:
   // `root` holds a folder a posterior number; `temporary_directory` lies on the same file system.
-  // The catalog tells which files are referred to.
-  FileDrawStore(std::string root, std::string temporary_directory, Catalog& catalog)
+  // The catalog tells which files are referred to. Whoever holds `deletion` keeps every file that
+  // is there.
+  FileDrawStore(std::string root, std::string temporary_directory, Catalog& catalog,
+                absl::Mutex& deletion)
       : root_(std::move(root)),
         temporary_directory_(std::move(temporary_directory)),
-        catalog_(catalog) {}
+        catalog_(catalog),
+        deletion_(deletion) {}
 
   absl::StatusOr<std::vector<pb::DrawRecord>> WriteDraws(
       uint64_t posterior, uint32_t chain, uint32_t first_draw,
@@ -23,6 +27,7 @@ class FileDrawStore : public DrawStore {
   absl::StatusOr<pb::FileRecord> WriteState(uint64_t posterior, uint32_t chain,
                                             const State& state) override;
   absl::StatusOr<State> ReadState(uint64_t posterior, const pb::FileRecord& record) override;
+  absl::Status VerifyFile(uint64_t posterior, const pb::FileRecord& record) override;
   absl::StatusOr<int64_t> DiskBytes(uint64_t posterior) override;
   absl::Status DeleteFile(uint64_t posterior, const std::string& name) override;
   absl::Status DeletePosterior(uint64_t posterior) override;
@@ -35,6 +40,7 @@ class FileDrawStore : public DrawStore {
   const std::string root_;
   const std::string temporary_directory_;
   Catalog& catalog_;
+  absl::Mutex& deletion_;
 };
 
 }  // namespace bif::storage

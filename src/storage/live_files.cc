@@ -1,5 +1,6 @@
 #include "src/storage/live_files.h"
 
+#include "absl/strings/numbers.h"
 #include "src/base/status.h"
 
 namespace bif::storage {
@@ -51,6 +52,17 @@ absl::StatusOr<absl::flat_hash_map<uint64_t, FileNames>> LivePosteriors(Catalog&
       [&](const pb::PosteriorRecord& record) { AddStates(record, posteriors[record.number()]); }));
   for (auto& [number, names] : posteriors) BIF_RETURN_IF_ERROR(AddDraws(catalog, number, names));
   return posteriors;
+}
+
+bool IsLiveDrawFile(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
+                    const std::string& relative_path) {
+  const size_t slash = relative_path.find('/');
+  uint64_t number;
+  if (slash == std::string::npos || !absl::SimpleAtoi(relative_path.substr(0, slash), &number))
+    return false;
+  const auto posterior = posteriors.find(number);
+  return posterior != posteriors.end() &&
+         posterior->second.contains(relative_path.substr(slash + 1));
 }
 
 absl::StatusOr<FileNames> LiveBlobs(Catalog& catalog) {

@@ -18,6 +18,9 @@ using FileNames = absl::flat_hash_set<std::string>;
 absl::StatusOr<FileNames> LiveDrawFiles(Catalog& catalog, uint64_t posterior);
 // The same for every posterior that the catalog knows; one without files has an empty set.
 absl::StatusOr<absl::flat_hash_map<uint64_t, FileNames>> LivePosteriors(Catalog& catalog);
+// Whether <number>/<name>, a path below draws/, is one of these.
+bool IsLiveDrawFile(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
+                    const std::string& relative_path);
 // SHA-256 names of programs and weights.
 absl::StatusOr<FileNames> LiveBlobs(Catalog& catalog);
 absl::StatusOr<absl::flat_hash_set<uint32_t>> LiveDatasets(Catalog& catalog);

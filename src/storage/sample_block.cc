@@ -146,6 +146,7 @@ absl::StatusOr<std::vector<SampleIdentity>> DecodeIdentities(const BlockKey& key
   }
   if (in.failed() || !in.rest().empty() || identities.size() != header.rows)
     return Damaged(key, "wrong length");
+  if (header.columns != 0) return Damaged(key, "identities have no columns");
   return identities;
 }
 

@@ -8,17 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "src/storage/benchmark_tools.h"
 #include "src/storage/import/row_source.h"
 #include "src/storage/store.h"
 #include "src/storage/trace_tile.h"
@@ -33,62 +30,8 @@ constexpr int kThreads = 2;
 constexpr int kRepeats = 15;
 constexpr double kMebibyte = 1 << 20;
 
-void Print(const char* name, double value, const char* unit) {
-  std::printf("%s %.4g %s\n", name, value, unit);
-}
-
-template <typename Value>
-Value Expect(absl::StatusOr<Value> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "%s\n", value.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
-void Expect(const absl::Status& status) {
-  if (!status.ok()) {
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
-    std::exit(1);
-  }
-}
-
-double Seconds(const std::function<void()>& work) {
-  const absl::Time start = absl::Now();
-  work();
-  return absl::ToDoubleSeconds(absl::Now() - start);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-// Cross-entropy losses of a trained classifier, as they look: a level a sample, log-normal, and
-// log-normal noise a draw.
-std::vector<float> LossTraces() {
-  std::mt19937 random(7);
-  std::normal_distribution<float> level(-4, 2), noise(0, 0.3f);
-  std::vector<float> sample(kSlots);
-  for (float& value : sample) value = level(random);
-  std::vector<float> values(size_t{kSlots} * kDraws);
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = std::exp(sample[i % kSlots] + noise(random));
-  return values;
-}
-
-// Runs work(first slot, slots) on kThreads threads that share the slots.
-void InParallel(const std::function<void(uint32_t, uint32_t)>& work) {
-  std::vector<std::thread> threads;
-  const uint32_t share = kSlots / kThreads / kTileSlots * kTileSlots;
-  for (int t = 0; t < kThreads; ++t) {
-    const uint32_t first = share * static_cast<uint32_t>(t);
-    threads.emplace_back(work, first, t + 1 == kThreads ? kSlots - first : share);
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
 void BenchmarkTraces(Store& store, const std::string& directory) {
-  const std::vector<float> values = LossTraces();
+  const std::vector<float> values = LossTraces(kSlots, kDraws);
   const double megabytes = static_cast<double>(values.size() * sizeof(float)) / kMebibyte;
   const TraceArray array = {1, 1, 1};
   // In segments of 40 draws, as a sampler would.
@@ -112,14 +55,14 @@ void BenchmarkTraces(Store& store, const std::string& directory) {
   std::vector<double> scans, plains;
   for (int i = 0; i < kRepeats; ++i) {
     scans.push_back(Seconds([&] {
-      InParallel([&](uint32_t first, uint32_t slots) {
+      InParallel(kThreads, kSlots, [&](uint32_t first, uint32_t slots) {
         Expect(store.traces().Read(array, 0, first, slots, kDraws, kDraws, 0,
                                    {rows.data() + size_t{first} * kDraws, size_t{slots} * kDraws}));
       });
     }));
     // The bound: the same bytes from a plain file through a buffer of a tile's size into place.
     plains.push_back(Seconds([&] {
-      InParallel([&](uint32_t first, uint32_t slots) {
+      InParallel(kThreads, kSlots, [&](uint32_t first, uint32_t slots) {
         std::vector<char> buffer(1 << 18);
         const size_t end = (size_t{first} + slots) * kDraws * sizeof(float);
         for (size_t at = size_t{first} * kDraws * sizeof(float); at < end;) {
@@ -153,7 +96,7 @@ void BenchmarkTraces(Store& store, const std::string& directory) {
 }
 
 void BenchmarkCodec() {
-  const std::vector<float> values = LossTraces();
+  const std::vector<float> values = LossTraces(kSlots, kDraws);
   size_t stored = 0;
   std::vector<std::string> tiles;
   const TileKey key = {};

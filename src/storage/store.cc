@@ -3,13 +3,21 @@
 #include <atomic>
 #include <cstdio>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "src/base/files.h"
 #include "src/base/status.h"
+#include "src/storage/backup_list.h"
+#include "src/storage/backup_writer.h"
 #include "src/storage/directory_lock.h"
 #include "src/storage/file_blob_store.h"
 #include "src/storage/file_draw_store.h"
+#include "src/storage/half_made.h"
 #include "src/storage/rocksdb/rocks_stores.h"
+#include "src/storage/scrub.h"
 #include "src/storage/sweep.h"
 
 namespace bif::storage {
@@ -19,27 +27,13 @@ void PrintToStderr(std::string_view line) {
   std::fprintf(stderr, "rocksdb: %.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-// Makes the header of a new directory, raises the version of an old one, or refuses one of the
-// future.
-absl::Status CheckFormat(const std::string& root, Catalog& catalog) {
-  absl::StatusOr<pb::StoreHeader> header = catalog.Get<pb::StoreHeader>(HeaderKey());
-  if (absl::IsNotFound(header.status())) {
-    header.emplace();
-    header->set_created_by("bif");
-  }
-  BIF_RETURN_IF_ERROR(header.status());
-  if (header->format_version() > kFormatVersion) {
-    return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                          root, " has storage format ", header->format_version(), ", made by '",
-                          header->created_by(), "'; this build knows formats up to ",
-                          kFormatVersion, ": use a newer build")),
-                      "STORAGE_FORMAT_TOO_NEW");
-  }
-  if (header->format_version() == kFormatVersion) return absl::OkStatus();
-  header->set_format_version(kFormatVersion);
-  WriteSet writes;
-  writes.Put(HeaderKey(), *header);
-  return catalog.Commit(writes);
+// A backup is left as it is: what is changed there is no backup any more.
+absl::Status RefuseBackup(const std::string& root) {
+  if (!HasBackupList(root)) return absl::OkStatus();
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        root, " is a backup: make a data directory of it with bifd restore ", root,
+                        " DIRECTORY")),
+                    "DIRECTORY_IS_A_BACKUP");
 }
 
 class StoreImpl : public Store {
@@ -50,8 +44,8 @@ class StoreImpl : public Store {
         lock_(std::move(lock)),
         rocks_(std::move(rocks)),
         draws_(absl::StrCat(options.root, "/draws"), absl::StrCat(options.root, "/tmp"),
-               rocks_->catalog()),
-        blobs_(absl::StrCat(options.root, "/blobs"), absl::StrCat(options.root, "/tmp")),
+               rocks_->catalog(), deletion_),
+        blobs_(absl::StrCat(options.root, "/blobs"), absl::StrCat(options.root, "/tmp"), deletion_),
         recovery_(recovery) {}
 
   Catalog& catalog() override { return rocks_->catalog(); }
@@ -61,6 +55,25 @@ class StoreImpl : public Store {
   BlobStore& blobs() override { return blobs_; }
   const RecoveryReport& recovery() const override { return recovery_; }
   absl::StatusOr<int64_t> FreeDiskBytes() override { return bif::FreeDiskBytes(options_.root); }
+
+  absl::StatusOr<BackupReport> Backup(const BackupOptions& options) override {
+    if (!backup_.TryLock()) {
+      return WithReason(
+          absl::FailedPreconditionError("a backup is being made already: wait for its end"),
+          "BACKUP_RUNNING");
+    }
+    absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { backup_.Unlock(); };
+    return WriteBackup(options_.root, *rocks_, deletion_, options);
+  }
+
+  absl::StatusOr<CheckSummary> Scrub(const CheckOptions& options) override {
+    if (!scrub_.TryLock()) {
+      return WithReason(absl::FailedPreconditionError("a scrub goes on already: wait for its end"),
+                        "SCRUB_RUNNING");
+    }
+    absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { scrub_.Unlock(); };
+    return CheckEverything(*rocks_, draws_, blobs_, options);
+  }
 
   absl::Status HasSpaceFor(int64_t bytes) override {
     BIF_ASSIGN_OR_RETURN(const int64_t free, FreeDiskBytes());
@@ -83,6 +96,9 @@ class StoreImpl : public Store {
   // Released last: whoever takes the lock next must find the database closed.
   const std::unique_ptr<DirectoryLock> lock_;
   const std::unique_ptr<RocksStores> rocks_;
+  absl::Mutex deletion_;  // guards the existence of draw files and blobs: they are removed under it
+  absl::Mutex backup_;    // guards the staging folder
+  absl::Mutex scrub_;     // guards nothing: one at a time is enough for the disk
   FileDrawStore draws_;
   FileBlobStore blobs_;
   const RecoveryReport recovery_;
@@ -92,10 +108,15 @@ class StoreImpl : public Store {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
-  for (const char* folder : {"", "/blobs", "/draws", "/tmp"}) {
+  const absl::Time start = absl::Now();
+  BIF_RETURN_IF_ERROR(RefuseHalfMade(options.root));
+  BIF_RETURN_IF_ERROR(RefuseBackup(options.root));
+  // A folder that power loss takes back takes with it what was acknowledged inside: RocksDB syncs
+  // its folder's contents, but not the folder's own name, and nobody but us the root's.
+  for (const char* folder : {"/blobs", "/draws", "/tmp", "/db"}) {
     BIF_RETURN_IF_ERROR(MakeDirectories(absl::StrCat(options.root, folder)));
   }
-  BIF_RETURN_IF_ERROR(SyncDirectory(options.root));
+  BIF_RETURN_IF_ERROR(MakeDirectoriesDurably(options.root));
   BIF_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.root));
   RocksOptions rocks_options;
   rocks_options.path = absl::StrCat(options.root, "/db");
@@ -103,8 +124,10 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
   rocks_options.memory_bytes = options.memory_bytes;
   rocks_options.log = options.log ? options.log : PrintToStderr;
   BIF_ASSIGN_OR_RETURN(auto rocks, OpenRocksStores(rocks_options));
-  BIF_RETURN_IF_ERROR(CheckFormat(options.root, rocks->catalog()));
-  BIF_ASSIGN_OR_RETURN(const RecoveryReport recovery, SweepDirectory(options.root, *rocks));
+  BIF_ASSIGN_OR_RETURN(const pb::StoreHeader header, CheckFormat(options.root, rocks->catalog()));
+  BIF_RETURN_IF_ERROR(RaiseFormat(header, rocks->catalog()));
+  BIF_ASSIGN_OR_RETURN(RecoveryReport recovery, SweepDirectory(options.root, *rocks));
+  recovery.seconds = absl::ToDoubleSeconds(absl::Now() - start);
   return std::make_unique<StoreImpl>(options, std::move(lock), std::move(rocks), recovery);
 }
 

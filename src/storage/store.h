@@ -16,9 +16,12 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "src/storage/backup.h"
 #include "src/storage/blob_store.h"
 #include "src/storage/catalog.h"
+#include "src/storage/check.h"
 #include "src/storage/draw_store.h"
+#include "src/storage/format.h"
 #include "src/storage/sample_store.h"
 #include "src/storage/trace_store.h"
 
@@ -32,12 +35,8 @@ struct StoreOptions {
   std::function<void(std::string_view)> log;
 };
 
-// The newest format that this build reads and the one it writes. Opening an older directory raises
-// its version. 2: variable columns in sample blocks, and checkpoints of
-// several blobs.
-inline constexpr uint32_t kFormatVersion = 2;
-
-// What start-up found and swept.
+// What start-up found and swept, and how long opening the directory took: replaying the log,
+// reading the catalog, sweeping.
 struct RecoveryReport {
   int64_t swept_files = 0;
   int64_t swept_bytes = 0;
@@ -57,9 +56,18 @@ class Store {
   // free. Once refused, a quarter of the watermark more has to be free before it agrees again.
   virtual absl::Status HasSpaceFor(int64_t bytes) = 0;
   virtual absl::StatusOr<int64_t> FreeDiskBytes() = 0;
+
+  // Copies everything, as it is at one moment, to a folder that src/storage/restore.h makes a data
+  // directory of. Work goes on meanwhile; deleting waits for as long as hard links take.
+  // FAILED_PRECONDITION while another backup is being made.
+  virtual absl::StatusOr<BackupReport> Backup(const BackupOptions& options) = 0;
+  // Reads everything and compares it with its checksums. FAILED_PRECONDITION while another
+  // scrub goes on.
+  virtual absl::StatusOr<CheckSummary> Scrub(const CheckOptions& options) = 0;
 };
 
-// Opens or makes the directory. A newer format version than this build knows: FAILED_PRECONDITION.
+// Opens or makes the directory. A newer format version than this build knows, a backup, and a
+// directory that a cut-off backup or restore left: FAILED_PRECONDITION.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options);
 
 }  // namespace bif::storage

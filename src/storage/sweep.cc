@@ -2,9 +2,7 @@
 
 #include <filesystem>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "src/base/files.h"
 #include "src/base/status.h"
 #include "src/storage/live_files.h"
@@ -27,24 +25,20 @@ absl::Status RemoveUnless(const std::string& directory, Keep keep, RecoveryRepor
   return absl::OkStatus();
 }
 
-// draws/<number>/<name> of a living posterior.
-bool IsLive(const absl::flat_hash_map<uint64_t, FileNames>& posteriors,
-            const std::string& relative_path) {
-  const size_t slash = relative_path.find('/');
-  uint64_t number;
-  if (slash == std::string::npos || !absl::SimpleAtoi(relative_path.substr(0, slash), &number))
-    return false;
-  const auto posterior = posteriors.find(number);
-  return posterior != posteriors.end() &&
-         posterior->second.contains(relative_path.substr(slash + 1));
-}
-
 // A damaged table of tiles or blocks must not keep the daemon from starting: reads will name what
 // is lost, and what else could have been swept stays until it can be listed.
 template <typename Number>
 absl::StatusOr<std::vector<Number>> OrNone(absl::StatusOr<std::vector<Number>> listed) {
   if (absl::IsDataLoss(listed.status())) return std::vector<Number>();
   return listed;
+}
+
+// Of a backup that was cut off: the staging folder without its files.
+absl::Status RemoveFolders(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    BIF_RETURN_IF_ERROR(RemoveTree(entry.path().string()));
+  return error ? ErrnoStatus(error.value(), "list", directory) : absl::OkStatus();
 }
 
 absl::Status RemoveEmptyFolders(const std::string& directory) {
@@ -59,7 +53,6 @@ absl::Status RemoveEmptyFolders(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStores& stores) {
-  const absl::Time start = absl::Now();
   // All reading comes first: a catalog that cannot be read must not cost anybody's files.
   BIF_ASSIGN_OR_RETURN(const auto posteriors, LivePosteriors(stores.catalog()));
   BIF_ASSIGN_OR_RETURN(const auto datasets, LiveDatasets(stores.catalog()));
@@ -70,12 +63,13 @@ absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStor
   RecoveryReport report;
   BIF_RETURN_IF_ERROR(RemoveUnless(
       absl::StrCat(root, "/tmp"), [](const std::string&) { return false; }, report));
+  BIF_RETURN_IF_ERROR(RemoveFolders(absl::StrCat(root, "/tmp")));
   BIF_RETURN_IF_ERROR(RemoveUnless(
       absl::StrCat(root, "/blobs"), [&](const std::string& name) { return blobs.contains(name); },
       report));
   BIF_RETURN_IF_ERROR(RemoveUnless(
       absl::StrCat(root, "/draws"),
-      [&](const std::string& name) { return IsLive(posteriors, name); }, report));
+      [&](const std::string& name) { return IsLiveDrawFile(posteriors, name); }, report));
   BIF_RETURN_IF_ERROR(RemoveEmptyFolders(absl::StrCat(root, "/draws")));
   for (const uint64_t number : traced) {
     if (!posteriors.contains(number)) BIF_RETURN_IF_ERROR(stores.traces().DeletePosterior(number));
@@ -83,7 +77,6 @@ absl::StatusOr<RecoveryReport> SweepDirectory(const std::string& root, RocksStor
   for (const uint32_t number : stored) {
     if (!datasets.contains(number)) BIF_RETURN_IF_ERROR(stores.samples().DeleteDataset(number));
   }
-  report.seconds = absl::ToDoubleSeconds(absl::Now() - start);
   return report;
 }
 

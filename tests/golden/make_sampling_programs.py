@@ -46,6 +46,46 @@ class OwnLosses(nn.Module):
         return ((features * self.scale - 1) ** 2).mean(1)
 
 
+class Distances(nn.Module):
+    """Logits are distances to centres; LibTorch's cdist has neither a second derivative nor a forward mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.centres = nn.Parameter(torch.tensor([[1.0, 0.2, -0.5], [-0.3, 0.8, 0.6], [0.1, -1.1, 0.4]]))
+
+    def forward(self, features):
+        return -torch.cdist(features, self.centres, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+class RoundedDistances(Distances):
+    """And goes through bf16, so that double does not help either."""
+
+    def forward(self, features):
+        return super().forward(features).to(torch.bfloat16).float()
+
+
+class Saddle(nn.Module):
+    """Losses a * cos(w) + b * w at w = 0: curvature -a there, and a gradient of b."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+
+    def forward(self, features):
+        return features[:, 0] * torch.cos(self.w) + features[:, 1] * self.w
+
+
+class Stopped(nn.Module):
+    """A loss whose gradient holds part of it fixed: the gradient's derivative is not what a second backward pass gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([1.0, 2.0]))
+
+    def forward(self, features):
+        return (features * self.scale * self.scale.detach()).sum(1)
+
+
 def save(model, name, argument, shape, folder):
     torch.export.save(export(model.eval(), {argument: torch.randn(4, *shape)}), folder / f"{name}.pt2")
 
@@ -84,7 +124,12 @@ def main():
     save(ResNet(1, 4, 5), "small_resnet", "image", (3, 16, 16), folder)
     save(ResNet(3, 16, 10), "resnet20", "image", (3, 32, 32), folder)
     save(VisionTransformer(3, 16, 5, depth=1), "vit", "image", (3, 16, 16), folder)
-    (folder / "golden.json").write_text(json.dumps(golden(small)))
+    numbers = golden(small)
+    save(Distances(), "distances", "features", (3,), folder)
+    save(RoundedDistances(), "rounded_distances", "features", (3,), folder)
+    save(Saddle(), "saddle", "features", (2,), folder)
+    save(Stopped(), "stopped", "features", (2,), folder)
+    (folder / "golden.json").write_text(json.dumps(numbers))
 
 
 main()

@@ -44,7 +44,7 @@ std::string ReadLine(int fd) {
 }  // namespace
 
 DaemonProcess::DaemonProcess(const std::string& data_directory,
-                             const std::vector<std::string>& flags)
+                             const std::vector<std::string>& flags, Start start)
     : log_path_(data_directory + ".log") {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
@@ -60,7 +60,10 @@ DaemonProcess::DaemonProcess(const std::string& data_directory,
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, ends[1], log_path_);
   close(ends[1]);
+  if (start == Start::kAndServe) AwaitServing();
+}
 
+void DaemonProcess::AwaitServing() {
   const std::string metrics_line = "metrics on http://127.0.0.1:";
   const std::string address_line = "listening on ";
   for (std::string line; !(line = ReadLine(stdout_)).empty();) {
@@ -87,6 +90,15 @@ std::string DaemonProcess::log() const {
 void DaemonProcess::Signal(int signal) {
   if (pid_ > 0) kill(pid_, signal);
 }
+
+void DaemonProcess::StandStill() {
+  Signal(SIGSTOP);
+  int status = 0;
+  if (waitpid(pid_, &status, WUNTRACED) != pid_ || !WIFSTOPPED(status))
+    throw std::runtime_error("does not stop");
+}
+
+void DaemonProcess::GoOn() { Signal(SIGCONT); }
 
 int DaemonProcess::AwaitExit() {
   int status = 0;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <fstream>
 #include <stdexcept>
+#include <utility>
 
 namespace bif::testing {
 namespace {
@@ -20,6 +21,11 @@ Value Must(absl::StatusOr<Value> value, const char* what) {
 
 uint8_t Pixel(int image, int pixel) {
   return static_cast<uint8_t>(image * 37 + pixel * pixel * 11 + image * pixel * 5);
+}
+std::string Pixels(int image) {
+  std::string pixels;
+  for (int pixel = 0; pixel < kPixels; ++pixel) pixels += static_cast<char>(Pixel(image, pixel));
+  return pixels;
 }
 int Label(int image) { return (image * 7 + 1) % kClasses; }
 
@@ -65,33 +71,57 @@ std::string MakeCheckpoint(client::Client& client) {
 }
 
 std::string MakeDataset(client::Client& client, const std::string& folder, int rows) {
-  std::string images = IdxHeader({static_cast<uint32_t>(rows), 3, 2, 2});
-  std::string labels = IdxHeader({static_cast<uint32_t>(rows)});
-  for (int row = 0; row < rows; ++row) {
-    for (int pixel = 0; pixel < kPixels; ++pixel) images += static_cast<char>(Pixel(row, pixel));
-    labels += static_cast<char>(Label(row));
-  }
-  std::ofstream(folder + "/images.idx", std::ios::binary) << images;
-  std::ofstream(folder + "/labels.idx", std::ios::binary) << labels;
-
-  v1::CreateDatasetRequest create;
-  create.set_dataset_id("train");
-  *create.add_columns() = ImageSpec();
-  *create.add_columns() = LabelSpec();
-  const std::string name = Must(client.CreateDataset(create), "CreateDataset").name();
-  v1::ImportSamplesRequest import;
-  import.set_dataset(name);
-  for (const char* column : {"image", "label"}) {
-    auto* file = import.mutable_idx()->add_columns();
-    file->set_column(column);
-    file->set_path(folder + "/" + column + "s.idx");
-  }
-  const v1::ImportSamplesResponse imported = Must(client.ImportSamples(import), "ImportSamples");
+  const std::string name =
+      Must(client.CreateDataset(ImageDataset("train")), "CreateDataset").name();
+  const v1::ImportSamplesResponse imported =
+      Must(client.ImportSamples(ImageImport(folder, "train", 0, rows)), "ImportSamples");
   if (imported.imported() != rows) throw std::runtime_error("rows are missing");
   return name;
 }
 
 }  // namespace
+
+v1::CreateDatasetRequest ImageDataset(const std::string& id) {
+  v1::CreateDatasetRequest create;
+  create.set_dataset_id(id);
+  *create.add_columns() = ImageSpec();
+  *create.add_columns() = LabelSpec();
+  return create;
+}
+
+v1::ImportSamplesRequest ImageImport(const std::string& folder, const std::string& id, int first,
+                                     int rows) {
+  std::string images = IdxHeader({static_cast<uint32_t>(rows), 3, 2, 2});
+  std::string labels = IdxHeader({static_cast<uint32_t>(rows)});
+  for (int image = first; image < first + rows; ++image) {
+    images += Pixels(image);
+    labels += static_cast<char>(Label(image));
+  }
+  v1::ImportSamplesRequest import;
+  import.set_dataset("datasets/" + id);
+  import.set_first_id(first);
+  for (const auto& [column, content] : {std::pair("image", images), std::pair("label", labels)}) {
+    const std::string path = folder + "/" + id + "." + column + ".idx";
+    std::ofstream(path, std::ios::binary) << content;
+    auto* file = import.mutable_idx()->add_columns();
+    file->set_column(column);
+    file->set_path(path);
+  }
+  return import;
+}
+
+v1::Sample ImageSample(const std::string& id, int image) {
+  const int64_t label = Label(image);
+  v1::Sample sample;
+  sample.set_id(id);
+  v1::Tensor* tensor = sample.add_tensors();
+  *tensor->mutable_spec() = ImageSpec();
+  tensor->set_data(Pixels(image));
+  tensor = sample.add_tensors();
+  *tensor->mutable_spec() = LabelSpec();
+  tensor->set_data(&label, sizeof(label));
+  return sample;
+}
 
 client::ClientOptions ClientOf(const DaemonProcess& daemon) {
   client::ClientOptions options;
@@ -147,20 +177,10 @@ std::vector<uint32_t> TraceBits(client::Client& client, const std::string& poste
 }
 
 v1::AttributeRequest AskAboutNewImage(const std::string& posterior, int number) {
-  const int image = 10000 + number;
-  const int64_t label = Label(image);
-  std::string pixels;
-  for (int pixel = 0; pixel < kPixels; ++pixel) pixels += static_cast<char>(Pixel(image, pixel));
   v1::AttributeRequest request;
   request.set_posterior(posterior);
   request.set_top_k(5);
-  v1::Sample* sample = request.mutable_queries()->add_inline_();
-  v1::Tensor* tensor = sample->add_tensors();
-  *tensor->mutable_spec() = ImageSpec();
-  tensor->set_data(pixels);
-  tensor = sample->add_tensors();
-  *tensor->mutable_spec() = LabelSpec();
-  tensor->set_data(&label, sizeof(label));
+  *request.mutable_queries()->add_inline_() = ImageSample("", 10000 + number);
   return request;
 }
 

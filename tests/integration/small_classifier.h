@@ -16,6 +16,13 @@ namespace bif::testing {
 // A client without patience: tests want to see errors, not retries.
 client::ClientOptions ClientOf(const DaemonProcess& daemon);
 
+// A dataset of such images, image number `first` and those after it, with their numbers as ids: to
+// be created, and imported from IDX files that are written below `folder`.
+bif::v1::CreateDatasetRequest ImageDataset(const std::string& id);
+bif::v1::ImportSamplesRequest ImageImport(const std::string& folder, const std::string& id,
+                                          int first, int rows);
+bif::v1::Sample ImageSample(const std::string& id, int image);
+
 // Checkpoint, dataset "train" (imported from IDX files written below `folder`) and the request for
 // a posterior on it.
 bif::v1::CreatePosteriorRequest PrepareClassifier(client::Client& client, const std::string& folder,

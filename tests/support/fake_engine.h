@@ -69,6 +69,16 @@ struct FakeEngineHooks {
   Hook<bool(uint32_t chain, uint64_t step)> loss_is_nan;  // of a chain's batch at a step (from 0)
   int64_t device_bytes = 1 << 20;                         // what EstimateDeviceBytes says
   bool batched_chains = true;                             // what Tune chooses
+
+  std::atomic<int64_t> tangent_checks{0};
+  std::atomic<int64_t> tangent_steps{0};              // times queries
+  std::atomic<int64_t> slopes_taken{0};               // rows times queries
+  engine::TangentPlan tangent_plan;                   // what CheckTangents says
+  Hook<absl::Status()> on_check_tangents;             // before CheckTangents
+  Hook<absl::Status(int64_t steps)> on_tangent_step;  // before a step, with all that were taken
+  // Whether the tangent of the query with this target (or label, or second token) grows without
+  // bound at a step (from 0).
+  Hook<bool(uint32_t chain, uint64_t step, double target)> tangent_diverges;
 };
 
 class FakeEngine : public engine::Engine {

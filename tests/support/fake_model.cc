@@ -102,30 +102,122 @@ absl::StatusOr<std::vector<double>> FakeObservable(const FakeShape& shape,
   return std::vector<double>{std::exp(-loss_at(at))};
 }
 
+namespace {
+
+// Adds scale * slope[k] * features to the k-th output's weights.
+void AddOutputs(const FakeShape& shape, const std::vector<double>& slope, const float* features,
+                double scale, absl::Span<double> gradient) {
+  for (int64_t k = 0; k < shape.outputs(); ++k) {
+    for (int64_t d = 0; d < shape.dimensions; ++d)
+      gradient[k * shape.dimensions + d] += scale * slope[k] * features[d];
+  }
+}
+
+// d loss / d output, of a case. `outputs` become it.
+void ToLossSlope(const FakeShape& shape, double target, std::vector<double>& outputs) {
+  if (shape.classes == 0) {
+    outputs[0] -= target;
+    return;
+  }
+  const double log_sum = LogSumExp(outputs);
+  for (double& s : outputs) s = std::exp(s - log_sum);
+  outputs[static_cast<int64_t>(target)] -= 1;
+}
+
+// Of the losses of some cases; gives their weighted sum.
+double AddCases(const FakeShape& shape, absl::Span<const float> weights, const FakeData& data,
+                int64_t begin, int64_t end, double scale, absl::Span<double> gradient) {
+  const std::vector<double> parts = Weights(data, begin, end);
+  double loss = 0;
+  for (int64_t at = begin; at < end; ++at) {
+    const double part = parts[at - begin];
+    std::vector<double> slope = Outputs(shape, weights, data.Features(at));
+    loss += part * Loss(shape, slope, data.targets[at]);
+    ToLossSlope(shape, data.targets[at], slope);
+    AddOutputs(shape, slope, data.Features(at), scale * part, gradient);
+  }
+  return loss;
+}
+
+}  // namespace
+
 double AddFakeGradient(const FakeShape& shape, absl::Span<const float> weights,
                        const FakeData& data, int64_t row, double scale,
                        absl::Span<double> gradient) {
-  const int64_t begin = data.Begin(row);
-  const std::vector<double> parts = Weights(data, begin, data.row_ends[row]);
-  double loss = 0;
-  for (int64_t at = begin; at < data.row_ends[row]; ++at) {
-    const double part = parts[at - begin];
-    const float* features = data.Features(at);
-    std::vector<double> slope = Outputs(shape, weights, features);  // becomes d loss / d output
-    loss += part * Loss(shape, slope, data.targets[at]);
-    if (shape.classes == 0) {
-      slope[0] -= data.targets[at];
-    } else {
-      const double log_sum = LogSumExp(slope);
-      for (double& s : slope) s = std::exp(s - log_sum);
-      slope[static_cast<int64_t>(data.targets[at])] -= 1;
+  return AddCases(shape, weights, data, data.Begin(row), data.row_ends[row], scale, gradient);
+}
+
+absl::Status AddFakeObservableGradient(const FakeShape& shape, absl::Span<const float> weights,
+                                       const FakeData& data, int64_t row,
+                                       const Observable& observable, absl::Span<double> gradient) {
+  // All that can be wrong with the observable.
+  if (const auto value = FakeObservable(shape, weights, data, row, observable); !value.ok())
+    return value.status();
+  int64_t begin = data.Begin(row);
+  int64_t end = data.row_ends[row];
+  const int64_t at = begin + std::max<int64_t>(1, observable.position) - 1;
+  std::vector<double> slope(shape.outputs(), 0);
+  switch (observable.kind) {
+    case ObservableKind::kLogitDifference:
+      slope[observable.other_logit_index] -= 1;
+      [[fallthrough]];
+    case ObservableKind::kLogit:
+      slope[observable.logit_index] += 1;
+      break;
+    case ObservableKind::kSpanLoss:
+      if (observable.span_end != 0) end = begin + observable.span_end - 1;
+      begin += observable.span_begin - 1;
+      [[fallthrough]];
+    case ObservableKind::kLoss:
+      AddCases(shape, weights, data, begin, end, 1, gradient);
+      return absl::OkStatus();
+    case ObservableKind::kMargin: {
+      const std::vector<double> logits = Outputs(shape, weights, data.Features(at));
+      const auto label = static_cast<int64_t>(data.targets[at]);
+      int64_t best = label == 0 ? 1 : 0;
+      for (int64_t k = 0; k < shape.classes; ++k) {
+        if (k != label && logits[k] > logits[best]) best = k;
+      }
+      slope[label] += 1;
+      slope[best] -= 1;
+      break;
     }
-    for (int64_t k = 0; k < shape.outputs(); ++k) {
-      for (int64_t d = 0; d < shape.dimensions; ++d)
-        gradient[k * shape.dimensions + d] += scale * part * slope[k] * features[d];
+    default: {  // probabilities: exp(-loss)
+      slope = Outputs(shape, weights, data.Features(at));
+      const double probability = std::exp(-Loss(shape, slope, data.targets[at]));
+      ToLossSlope(shape, data.targets[at], slope);
+      for (double& s : slope) s *= -probability;
     }
   }
-  return loss;
+  AddOutputs(shape, slope, data.Features(at), 1, gradient);
+  return absl::OkStatus();
+}
+
+void AddFakeHessianProduct(const FakeShape& shape, absl::Span<const float> weights,
+                           const FakeData& data, int64_t row, absl::Span<const double> vector,
+                           double scale, absl::Span<double> product) {
+  const int64_t begin = data.Begin(row);
+  const std::vector<double> parts = Weights(data, begin, data.row_ends[row]);
+  for (int64_t at = begin; at < data.row_ends[row]; ++at) {
+    const float* features = data.Features(at);
+    // How the outputs change along the vector, and then how their slopes do.
+    std::vector<double> along(shape.outputs(), 0);
+    for (int64_t k = 0; k < shape.outputs(); ++k) {
+      for (int64_t d = 0; d < shape.dimensions; ++d)
+        along[k] += vector[k * shape.dimensions + d] * features[d];
+    }
+    if (shape.classes > 0) {
+      std::vector<double> p = Outputs(shape, weights, features);
+      const double log_sum = LogSumExp(p);
+      double mean = 0;
+      for (int64_t k = 0; k < shape.classes; ++k) {
+        p[k] = std::exp(p[k] - log_sum);
+        mean += p[k] * along[k];
+      }
+      for (int64_t k = 0; k < shape.classes; ++k) along[k] = p[k] * (along[k] - mean);
+    }
+    AddOutputs(shape, along, features, scale * parts[at - begin], product);
+  }
 }
 
 }  // namespace bif::testing

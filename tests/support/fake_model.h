@@ -51,4 +51,15 @@ double AddFakeGradient(const FakeShape& shape, absl::Span<const float> weights,
                        const FakeData& data, int64_t row, double scale,
                        absl::Span<double> gradient);
 
+// Adds the observable's gradient. Of all kinds but kTokenLosses.
+absl::Status AddFakeObservableGradient(const FakeShape& shape, absl::Span<const float> weights,
+                                       const FakeData& data, int64_t row,
+                                       const engine::Observable& observable,
+                                       absl::Span<double> gradient);
+
+// Adds the product of the loss's Hessian with `vector`, times `scale`.
+void AddFakeHessianProduct(const FakeShape& shape, absl::Span<const float> weights,
+                           const FakeData& data, int64_t row, absl::Span<const double> vector,
+                           double scale, absl::Span<double> product);
+
 }  // namespace bif::testing

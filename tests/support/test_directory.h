@@ -12,19 +12,10 @@
 
 #include "src/base/files.h"
 #include "src/storage/store.h"
+#include "tests/support/must.h"
 #include "tests/support/temp_dir.h"
 
 namespace bif::storage {
-
-// The value, or a failed test. Use: const auto x = Must(F());
-template <typename Value>
-Value Must(absl::StatusOr<Value> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());  // gtest reports it
-  return *std::move(value);
-}
-inline void Must(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
 
 class TestDirectory {
  public:

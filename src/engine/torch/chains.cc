@@ -47,7 +47,7 @@ SamplerSettings BatchSettings(const SamplerSettings& settings, int64_t train_row
   return replay;
 }
 
-class TorchChains final : public ChainGroup {
+class TorchChains final : public TorchChainGroup {
  public:
   TorchChains(const LoadedProgram& model, const SamplerSettings& settings, WeightLayout layout,
               const TorchRows& train, Basin basin, uint32_t first_chain, uint32_t count,
@@ -96,6 +96,19 @@ class TorchChains final : public ChainGroup {
   absl::StatusOr<std::vector<ChainReport>> Advance(uint64_t steps) override;
   absl::Status ReadDelta(size_t position, absl::Span<float> delta) override;
   absl::StatusOr<ChainSnapshot> Snapshot(size_t position) override;
+
+  const WeightLayout& layout() const override { return layout_; }
+  at::Tensor AnchorRow() const override { return anchor_row_; }
+  at::Tensor Weights(size_t position) const override {
+    return weights_[static_cast<int64_t>(position)];
+  }
+  at::Tensor SecondMoments(size_t position) const override {
+    return second_moments_.defined() ? second_moments_[static_cast<int64_t>(position)]
+                                     : at::Tensor();
+  }
+  absl::Span<const uint32_t> NextBatch(size_t position) override {
+    return chains_[position].batches.Batch(chains_[position].step);
+  }
 
  private:
   // One step of the chains [first, first + source.chains()).
@@ -270,11 +283,11 @@ absl::StatusOr<ChainSnapshot> TorchChains::Snapshot(size_t position) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ChainGroup>> StartTorchChains(
+absl::StatusOr<std::unique_ptr<TorchChainGroup>> StartTorchChains(
     const LoadedProgram& model, const SamplerSettings& settings, const MovingSet& moving,
     const ExecutionPlan& plan, const TorchRows& train, uint32_t first_chain, uint32_t count,
     const std::vector<ChainSnapshot>& snapshots, std::vector<NoiseOfStep> given_noise) {
-  return CatchTorch("starting chains", [&]() -> absl::StatusOr<std::unique_ptr<ChainGroup>> {
+  return CatchTorch("starting chains", [&]() -> absl::StatusOr<std::unique_ptr<TorchChainGroup>> {
     BIF_RETURN_IF_ERROR(ValidateSettings(settings, train.rows()));
     BIF_RETURN_IF_ERROR(ValidateForDevice(settings, model.device.str()));
     if (count < 1 || (!snapshots.empty() && snapshots.size() != count)) {

@@ -6,10 +6,13 @@
 //                             each draw on inputs that are converted already, both at their
 //                             fastest batch size. Observe also converts bytes to floats, adds the
 //                             draws to w*, and computes losses.
+//   tangent_step_q            a step of a chain with q tangents, in steps without
+//   slopes_q                  the slopes of all rows along q tangents, in traces of one draw
 //   step_vs_forward_backward  a sampling step of one chain (batch, gradient, noise, update) against
 //                             a bare forward and backward on one batch that is there already
-// Both are the worse of an MLP 784-128-10 (batch 256) and a ResNet-20 (batch 64); the two sides
-// alternate within one run and the fastest of each counts, so that a busy machine does not decide.
+// The two ratios are the worse of an MLP 784-128-10 (batch 256) and a ResNet-20 (batch 64); the two
+// sides alternate within one run and the fastest of each counts, so that a busy machine does not
+// decide.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -22,6 +25,7 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
@@ -100,6 +104,38 @@ class Bench {
     }
     std::fprintf(stderr, "  step %.3f ms, forward and backward %.3f ms\n", ours * 1e3, bare * 1e3);
     return bare / ours;
+  }
+
+  struct TangentCost {
+    double step = 0, slopes = 0;
+  };
+  // With so many tangents, against a step and a trace without any.
+  TangentCost CostOfTangents(int64_t queries) {
+    const TangentPlan how = ValueOrDie(model_->CheckTangents(moving_, plan_, *train_));
+    const auto rows =
+        ValueOrDie(model_->Upload(testing::RandomImages(queries, subject_.image, 10)));
+    const auto chain =
+        ValueOrDie(model_->StartChains(settings_, moving_, plan_, *train_, 0, 1, {}));
+    const auto stretch = ValueOrDie(model_->StartTangents(
+        settings_, moving_, plan_, how, *train_, ValueOrDie(chain->Snapshot(0)), *rows, {}, {}));
+    ValueOrDie(stretch->Advance(1));  // the first one has no tangents yet
+    const std::vector<float> delta(static_cast<size_t>(moving_.elements), 1e-4f);
+    std::vector<float> values(static_cast<size_t>(subject_.rows)),
+        slopes(values.size() * static_cast<size_t>(queries));
+    double plain = kNever, step = kNever, trace = kNever, along = kNever;
+    for (int round = 0; round < subject_.trace_rounds; ++round) {
+      plain = std::min(plain, Seconds([&] { OkOrDie(chain->Advance(1).status()); }));
+      step = std::min(step, Seconds([&] { OkOrDie(stretch->Advance(1).status()); }));
+      trace = std::min(trace, Seconds([&] {
+                         OkOrDie(model_->Observe(moving_, {delta}, *train_, 0, subject_.rows, {},
+                                                 plan_, absl::MakeSpan(values)));
+                       }));
+      along =
+          std::min(along, Seconds([&] {
+                     OkOrDie(stretch->Slopes(*train_, 0, subject_.rows, absl::MakeSpan(slopes)));
+                   }));
+    }
+    return {step / plain, along / trace};
   }
 
   // One sample that is not known yet, at 400 draws.
@@ -187,6 +223,11 @@ int Main(bool json, int threads) {
     print("trace_vs_forward_" + subject.name, this_trace, "ratio");
     print("step_vs_forward_backward_" + subject.name, this_step, "ratio");
     print("new_query_400_draws_" + subject.name, bench.NewQueryMilliseconds(), "ms");
+    for (const int64_t queries : {1, 8}) {
+      const auto cost = bench.CostOfTangents(queries);
+      print("tangent_step_" + std::to_string(queries) + "_" + subject.name, cost.step, "steps");
+      print("slopes_" + std::to_string(queries) + "_" + subject.name, cost.slopes, "traces");
+    }
     trace = std::min(trace, this_trace);
     step = std::min(step, this_step);
   }

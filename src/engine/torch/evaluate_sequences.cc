@@ -28,16 +28,6 @@ bool IsOneToken(ObservableKind kind) {
          kind == ObservableKind::kLogitDifference;
 }
 
-TokenSelection SelectionOf(const Observable& observable) {
-  if (IsOneToken(observable.kind)) {
-    const int64_t position = observable.position;
-    return {position, position + 1, /*masked_too=*/true};
-  }
-  if (observable.kind == ObservableKind::kSpanLoss)
-    return {observable.span_begin, observable.span_end, false};
-  return {};
-}
-
 absl::Status CheckSpan(const Sequences& rows, int64_t first, int64_t count, int64_t shortest,
                        const Observable& observable) {
   const int64_t begin = observable.span_begin;
@@ -68,8 +58,7 @@ absl::Status CheckSpan(const Sequences& rows, int64_t first, int64_t count, int6
 // losses is.
 float Reduced(absl::Span<const float> values, ObservableKind kind, TokenReduction reduction) {
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
-  const bool of_losses = kind == ObservableKind::kLoss || kind == ObservableKind::kSpanLoss;
-  if (of_losses && reduction == TokenReduction::kSum) return static_cast<float>(sum);
+  if (SumsTokens(kind, reduction)) return static_cast<float>(sum);
   return static_cast<float>(sum / static_cast<double>(values.size()));
 }
 
@@ -182,6 +171,21 @@ class Evaluator {
 };
 
 }  // namespace
+
+TokenSelection SelectionOf(const Observable& observable) {
+  if (IsOneToken(observable.kind)) {
+    const int64_t position = observable.position;
+    return {position, position + 1, /*masked_too=*/true};
+  }
+  if (observable.kind == ObservableKind::kSpanLoss)
+    return {observable.span_begin, observable.span_end, false};
+  return {};
+}
+
+bool SumsTokens(ObservableKind kind, TokenReduction reduction) {
+  const bool of_losses = kind == ObservableKind::kLoss || kind == ObservableKind::kSpanLoss;
+  return of_losses && reduction == TokenReduction::kSum;
+}
 
 absl::Status CheckTokenObservable(const Sequences& rows, int64_t first, int64_t count,
                                   int64_t vocabulary, const Observable& observable) {

@@ -19,6 +19,11 @@ namespace bif::engine {
 absl::Status CheckTokenObservable(const Sequences& rows, int64_t first, int64_t count,
                                   int64_t vocabulary, const Observable& observable);
 
+// The tokens of a row that an observable speaks of, and whether their values are summed; else they
+// are averaged.
+TokenSelection SelectionOf(const Observable& observable);
+bool SumsTokens(ObservableKind kind, TokenReduction reduction);
+
 // Rows [first, first + count), which must be sequences, into `values`: one number a row, or with
 // kTokenLosses token_losses(row) numbers. Rows are sorted within windows of plan.trace_batch_rows
 // rows, so that a caller that goes on in multiples of it gets the same bits.

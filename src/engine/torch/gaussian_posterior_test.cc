@@ -1,51 +1,26 @@
-// A linear model with squared error has a Gaussian local posterior, and full-batch SGLD at step eps
-// a Gaussian stationary law that is known exactly: N(mu, C) with
-//   H = (nbeta/n) A^T A + gamma I,   mu = H^-1 ((nbeta/n) A^T y + gamma w*),   C = (H - eps/4
-//   H^2)^-1,
-// and Cov(l_i, l_j) = r_i r_j (a_i^T C a_j) + (a_i^T C a_j)^2 / 2 with r = A mu - y.
+// SGLD samples the posterior of a linear model with its exact discretised covariance C
+// (test_linear_model.h), and Cov(l_i, l_j) = r_i r_j (a_i^T C a_j) + (a_i^T C a_j)^2 / 2 with
+// r = A mu - y.
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
 #include <vector>
 
+#include "src/engine/torch/test_linear_model.h"
 #include "src/engine/torch/test_programs.h"
 
 namespace bif::engine {
 namespace {
 
+using testing::kA;
+using testing::kAnchor;
+using testing::kRows;
+using testing::kY;
+using testing::LinearPosterior;
+using testing::Matrix;
 using testing::ValueOrDie;
-using Vector = std::array<double, 3>;
-using Matrix = std::array<Vector, 3>;
-
-constexpr int kRows = 6;
-constexpr double kA[kRows][3] = {{1, 0.5, -0.3},  {-0.8, 1.2, 0.4},  {0.3, -0.7, 1.5},
-                                 {1.4, 0.2, 0.6}, {-0.5, -1.1, 0.9}, {0.7, 0.9, -1.3}};
-constexpr double kY[kRows] = {1.0, -0.4, 0.8, 0.2, -1.2, 0.5};
-constexpr Vector kAnchor = {0.3, -0.2, 0.5};  // of make_sampling_programs.py
-
-Matrix Product(const Matrix& a, const Matrix& b) {
-  Matrix c{};
-  for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < 3; ++j)
-      for (int k = 0; k < 3; ++k) c[i][j] += a[i][k] * b[k][j];
-  return c;
-}
-
-Matrix Inverse(const Matrix& m) {  // by cofactors
-  Matrix inverse{};
-  double determinant = 0;
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) {
-      const int a = (i + 1) % 3, b = (i + 2) % 3, c = (j + 1) % 3, d = (j + 2) % 3;
-      inverse[j][i] = m[a][c] * m[b][d] - m[a][d] * m[b][c];
-    }
-    determinant += m[0][i] * inverse[i][0];
-  }
-  for (Vector& row : inverse)
-    for (double& x : row) x /= determinant;
-  return inverse;
-}
+using testing::Vector;
 
 TEST(GaussianPosterior, SamplesHaveTheExactDiscretisedCovariance) {
   SamplerSettings settings;
@@ -58,26 +33,9 @@ TEST(GaussianPosterior, SamplesHaveTheExactDiscretisedCovariance) {
 
   // The closed form. eps * H has eigenvalues of 0.9 to 3.2 (4 is the limit of stability): the
   // correction is far from small.
-  Matrix h{};
-  Vector b{};
-  for (int i = 0; i < 3; ++i) {
-    for (int r = 0; r < kRows; ++r) {
-      for (int j = 0; j < 3; ++j) h[i][j] += settings.nbeta / kRows * kA[r][i] * kA[r][j];
-      b[i] += settings.nbeta / kRows * kA[r][i] * kY[r];
-    }
-    h[i][i] += settings.gamma;
-    b[i] += settings.gamma * kAnchor[i];
-  }
-  const Matrix h_squared = Product(h, h), h_inverse = Inverse(h);
-  Matrix precision = h;
-  Vector mu{};
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) {
-      precision[i][j] -= settings.step_size / 4 * h_squared[i][j];
-      mu[i] += h_inverse[i][j] * b[j];
-    }
-  }
-  const Matrix want = Inverse(precision);
+  const LinearPosterior posterior(settings);
+  const Matrix& want = posterior.covariance;
+  const Vector& mu = posterior.mu;
 
   // The samples: 32 chains in one batched call, and their losses through Observe.
   const auto model = testing::LoadTestModel("linear", "features", LossKind::kSquaredError);

@@ -9,9 +9,11 @@
 #include "src/engine/torch/attention_path.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/chains.h"
+#include "src/engine/torch/check_tangents.h"
 #include "src/engine/torch/evaluate_sequences.h"
 #include "src/engine/torch/losses.h"
 #include "src/engine/torch/resident_rows.h"
+#include "src/engine/torch/tangents.h"
 #include "src/engine/torch/tune.h"
 
 namespace bif::engine {
@@ -99,6 +101,20 @@ class TorchModel final : public Model {
       }
       return evaluate(false);
     });
+  }
+
+  absl::StatusOr<TangentPlan> CheckTangents(const MovingSet& moving, const ExecutionPlan& plan,
+                                            const ResidentRows& train) override {
+    return CheckTorchTangents(loaded_, moving, plan, Own(train));
+  }
+
+  absl::StatusOr<std::unique_ptr<TangentStretch>> StartTangents(
+      const SamplerSettings& settings, const MovingSet& moving, const ExecutionPlan& plan,
+      const TangentPlan& tangent_plan, const ResidentRows& train, const ChainSnapshot& from,
+      const ResidentRows& queries, const Observable& observable,
+      absl::Span<const float> tangents) override {
+    return StartTorchTangents(loaded_, settings, moving, plan, tangent_plan, Own(train), from,
+                              Own(queries), observable, tangents);
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "src/engine/program_file/program_layout.h"
 #include "src/engine/torch/catch_torch.h"
 #include "src/engine/torch/compile.h"
+#include "src/engine/torch/double_code.h"
 #include "src/engine/torch/graph_dtypes.h"
 #include "src/engine/torch/interpreter.h"
 #include "src/engine/torch/weights.h"
@@ -31,6 +33,10 @@ struct Program::State {
   std::vector<Slot> other_slots;
   std::vector<c10::IValue>
       frame;  // buffers, constants and frozen parameters in place, the rest empty
+
+  // The same in double; made when it is first asked for. Confined to the caller's thread.
+  std::optional<Code> double_code;
+  std::vector<c10::IValue> double_frame;
 };
 
 namespace {
@@ -40,6 +46,10 @@ Slot SlotOf(const ProgramFile& file, const Code& code, const std::string& value)
     if (file.signature.inputs[i].value == value) return code.inputs[i];
   }
   return kNoSlot;
+}
+
+bool InDouble(absl::Span<const at::Tensor> parameters) {
+  return !parameters.empty() && parameters[0].scalar_type() == at::kDouble;
 }
 
 absl::Status WrongInput(const ProgramInput& input, const at::Tensor& given) {
@@ -104,6 +114,7 @@ absl::StatusOr<std::vector<at::Tensor>> Program::LoadWeights(const WeightsSource
       frame[static_cast<size_t>(state_->other_slots[i])] = tensor.to(state_->device);
     }
     state_->frame = std::move(frame);
+    state_->double_code.reset();
     return parameters;
   });
 }
@@ -111,6 +122,19 @@ absl::StatusOr<std::vector<at::Tensor>> Program::LoadWeights(const WeightsSource
 absl::StatusOr<std::string> Program::WeightsDigest(const WeightsSource& source) const {
   BIF_ASSIGN_OR_RETURN(const WeightReader reader, WeightReader::Open(state_->layout, source));
   return DigestWeights(state_->layout, reader);
+}
+
+absl::StatusOr<const Code*> Program::CodeFor(absl::Span<const at::Tensor> parameters) const {
+  if (!InDouble(parameters)) return &state_->code;
+  if (!state_->double_code) {
+    BIF_RETURN_IF_ERROR(CatchTorch("preparing the program in double", [&]() -> absl::Status {
+      BIF_ASSIGN_OR_RETURN(Code code, CodeInDouble(state_->code));
+      state_->double_frame = FrameInDouble(state_->frame);
+      state_->double_code = std::move(code);
+      return absl::OkStatus();
+    }));
+  }
+  return &*state_->double_code;
 }
 
 absl::StatusOr<std::vector<c10::IValue>> Program::Frame(absl::Span<const at::Tensor> parameters,
@@ -121,7 +145,8 @@ absl::StatusOr<std::vector<c10::IValue>> Program::Frame(absl::Span<const at::Ten
         "the program has ", state_->parameter_slots.size(), " parameters and ",
         state_->input_slots.size(), " inputs; it got ", parameters.size(), " and ", inputs.size()));
   }
-  std::vector<c10::IValue> frame = state_->frame;
+  const bool in_double = InDouble(parameters);
+  std::vector<c10::IValue> frame = in_double ? state_->double_frame : state_->frame;
   for (size_t i = 0; i < parameters.size(); ++i) {
     for (const Slot slot : state_->parameter_slots[i])
       frame[static_cast<size_t>(slot)] = parameters[i];
@@ -132,21 +157,24 @@ absl::StatusOr<std::vector<c10::IValue>> Program::Frame(absl::Span<const at::Ten
         inputs[i].dim() != static_cast<int64_t>(wanted.shape.size()) + 1) {
       return WrongInput(wanted, inputs[i]);
     }
-    frame[static_cast<size_t>(state_->input_slots[i])] = inputs[i];
+    frame[static_cast<size_t>(state_->input_slots[i])] =
+        in_double && inputs[i].scalar_type() == at::kFloat ? inputs[i].to(at::kDouble) : inputs[i];
   }
   return frame;
 }
 
 absl::StatusOr<at::Tensor> Program::Run(absl::Span<const at::Tensor> parameters,
                                         absl::Span<const at::Tensor> inputs) const {
+  BIF_ASSIGN_OR_RETURN(const Code* code, CodeFor(parameters));
   BIF_ASSIGN_OR_RETURN(std::vector<c10::IValue> frame, Frame(parameters, inputs));
-  return RunCode(state_->code, std::move(frame));
+  return RunCode(*code, std::move(frame));
 }
 
 absl::StatusOr<LinearHead> Program::RunToHead(absl::Span<const at::Tensor> parameters,
                                               absl::Span<const at::Tensor> inputs) const {
+  BIF_ASSIGN_OR_RETURN(const Code* code, CodeFor(parameters));
   BIF_ASSIGN_OR_RETURN(std::vector<c10::IValue> frame, Frame(parameters, inputs));
-  return RunCodeToHead(state_->code, std::move(frame));
+  return RunCodeToHead(*code, std::move(frame));
 }
 
 }  // namespace bif::engine

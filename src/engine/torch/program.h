@@ -6,7 +6,7 @@
 // at::NoGradGuard nothing is recorded.
 //
 // Thread-compatible: Run is const and may be called from several threads, LoadWeights may not run
-// beside it.
+// beside it, nor two first runs in double.
 //
 // Failure: what the file or the bindings get wrong is INVALID_ARGUMENT and names the node, input or
 // offset (bindings carry a field path such as "inputs[0].column"); what a node throws while it runs
@@ -71,6 +71,10 @@ class Program {
 
   // Runs the graph and returns its first output. `parameters` as LoadWeights orders them (views are
   // fine), `inputs` as inputs() orders them, [batch, *shape], on the device.
+  //
+  // If the parameters are double, so is all that the file wants in fp32 (double_code.h): inputs are
+  // converted, buffers and constants have been. A program that rounds to a narrower type on its
+  // way is UNIMPLEMENTED then, and one that mixes types otherwise may fail.
   absl::StatusOr<at::Tensor> Run(absl::Span<const at::Tensor> parameters,
                                  absl::Span<const at::Tensor> inputs) const;
 
@@ -81,6 +85,7 @@ class Program {
 
  private:
   struct State;
+  absl::StatusOr<const Code*> CodeFor(absl::Span<const at::Tensor> parameters) const;
   absl::StatusOr<std::vector<c10::IValue>> Frame(absl::Span<const at::Tensor> parameters,
                                                  absl::Span<const at::Tensor> inputs) const;
   explicit Program(std::unique_ptr<State> state);

@@ -26,23 +26,27 @@ int64_t TokensAtOnce(const LinearHead& head) {
                   (head.input.is_cpu() ? kLogitBytes : kDeviceLogitBytes) / row_bytes);
 }
 
+at::ScalarType TypeOf(ComputeType compute) {
+  return compute == ComputeType::kBf16 ? at::kBFloat16 : at::kFloat;
+}
+
 // The head with the hidden states (or logits) that predict the targets, [n, width], in the type
 // that products are computed in.
-LinearHead Select(const LinearHead& head, const at::Tensor& places, ComputeType compute) {
+LinearHead Select(const LinearHead& head, const at::Tensor& places, at::ScalarType type) {
   LinearHead selected = head;
   selected.input = head.input.flatten(0, 1).index_select(0, places);
   if (!head.weight.defined()) return selected;
-  const at::ScalarType type = compute == ComputeType::kBf16 ? at::kBFloat16 : at::kFloat;
   for (at::Tensor* part : {&selected.input, &selected.weight, &selected.bias}) {
     if (part->defined()) *part = part->to(type);
   }
   return selected;
 }
 
-at::Tensor Logits(const LinearHead& head, const at::Tensor& input) {
+at::Tensor Logits(const LinearHead& head, const at::Tensor& input,
+                  at::ScalarType type = at::kFloat) {
   const at::Tensor logits =
       head.weight.defined() ? at::linear(input, head.weight, head.bias) : input;
-  return logits.to(at::kFloat);
+  return logits.to(type);
 }
 
 at::Tensor Losses(const at::Tensor& logits, const at::Tensor& tokens) {
@@ -70,19 +74,30 @@ at::Tensor ValuesOf(const at::Tensor& logits, const at::Tensor& tokens,
   return Losses(logits, tokens);
 }
 
-}  // namespace
-
-at::Tensor TokenValues(const LinearHead& head, const TokenTargets& targets,
-                       const Observable& observable, ComputeType compute) {
-  const LinearHead selected = Select(head, targets.places, compute);
+// `products`: what the head's product is computed in, `losses`: what comes after it.
+at::Tensor ValuesIn(const LinearHead& head, const TokenTargets& targets,
+                    const Observable& observable, at::ScalarType products, at::ScalarType losses) {
+  const LinearHead selected = Select(head, targets.places, products);
   const int64_t count = targets.tokens.size(0), at_once = TokensAtOnce(head);
   std::vector<at::Tensor> values;
   for (int64_t first = 0; first < count; first += at_once) {
     const int64_t size = std::min(at_once, count - first);
-    values.push_back(ValuesOf(Logits(selected, selected.input.narrow(0, first, size)),
+    values.push_back(ValuesOf(Logits(selected, selected.input.narrow(0, first, size), losses),
                               targets.tokens.narrow(0, first, size), observable));
   }
   return values.size() == 1 ? values[0] : at::cat(values);
+}
+
+}  // namespace
+
+at::Tensor TokenValues(const LinearHead& head, const TokenTargets& targets,
+                       const Observable& observable, ComputeType compute) {
+  return ValuesIn(head, targets, observable, TypeOf(compute), at::kFloat);
+}
+
+at::Tensor TokenValuesInDouble(const LinearHead& head, const TokenTargets& targets,
+                               const Observable& observable) {
+  return ValuesIn(head, targets, observable, at::kDouble, at::kDouble);
 }
 
 TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTargets& targets,
@@ -92,7 +107,7 @@ TokenLossGradient GradientOfTokenLosses(const LinearHead& head, const TokenTarge
   const bool wants_input = head.input.requires_grad();
   const bool wants_weight = linear && head.weight.requires_grad();
   const bool wants_bias = head.bias.defined() && head.bias.requires_grad();
-  const LinearHead selected = Select(head, targets.places, compute);
+  const LinearHead selected = Select(head, targets.places, TypeOf(compute));
   const at::ScalarType type = selected.input.scalar_type();
   const int64_t count = targets.tokens.size(0), at_once = TokensAtOnce(head);
 

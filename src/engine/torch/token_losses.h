@@ -22,6 +22,9 @@ namespace bif::engine {
 // Vmap, and records gradients if it is asked to.
 at::Tensor TokenValues(const LinearHead& head, const TokenTargets& targets,
                        const Observable& observable, ComputeType compute);
+// The same of a program that ran in double.
+at::Tensor TokenValuesInDouble(const LinearHead& head, const TokenTargets& targets,
+                               const Observable& observable);
 
 // The losses of the targets, and the gradients of sum(weights * losses) with respect to the head's
 // parts. They are found together: once a token's logits are there, its weight is all that its

@@ -3,8 +3,11 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <unistd.h>
 
@@ -16,9 +19,14 @@
 #include "absl/strings/str_join.h"
 #include "src/base/files.h"
 #include "src/base/status.h"
+#include "src/storage/rocksdb/log_check.h"
 
 namespace bif::storage {
 namespace {
+
+// Left free for what RocksDB writes by itself. So little that whoever wants to delete something on
+// a nearly full disk still can.
+constexpr int64_t kSpareDiskBytes = 4 << 20;
 
 const char* const kFamilies[] = {"default", "catalog", "samples", "traces"};
 
@@ -38,6 +46,44 @@ class CallbackLogger : public rocksdb::Logger {
  private:
   const std::function<void(std::string_view)> log_;
 };
+
+// Database::Write recovers from errors, with a new log. RocksDB on its own would go on with the
+// old.
+class NoRecoveryOfItsOwn : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+// Tells when what is in memory of the default family goes into a table.
+class SealedMemtables : public rocksdb::EventListener {
+ public:
+  explicit SealedMemtables(std::atomic<bool>& sealed) : sealed_(sealed) {}
+  void OnMemTableSealed(const rocksdb::MemTableInfo& info) override {
+    if (info.cf_name == kFamilies[0]) sealed_ = true;
+  }
+
+ private:
+  std::atomic<bool>& sealed_;
+};
+
+// Keeps the files of failed ingestions. Where an ingestion fails because the manifest could not be
+// synced, the manifest may name the new file all the same; RocksDB deletes it, and from then on
+// cannot open the database. A file that the manifest does not name goes at the next start.
+class KeepIngestedFiles : public rocksdb::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  const char* Name() const override { return "bif.KeepIngestedFiles"; }
+  rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (is_ingesting) return rocksdb::IOStatus::OK();
+    return FileSystemWrapper::DeleteFile(path, options, debug);
+  }
+  static thread_local bool is_ingesting;  // this thread
+};
+thread_local bool KeepIngestedFiles::is_ingesting = false;
 
 rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cache>& cache,
                                              size_t block_bytes) {
@@ -65,9 +111,13 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
   return family;
 }
 
-rocksdb::DBOptions GlobalOptions(const RocksOptions& options,
+rocksdb::DBOptions GlobalOptions(const RocksOptions& options, rocksdb::Env* env,
                                  const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions global;
+  // What is in no log is nobody's (Database::KeepSomethingToFlush). By default it would be flushed
+  // when the database is closed, and everything else with it.
+  global.avoid_flush_during_shutdown = true;
+  global.env = env;
   global.create_if_missing = true;
   global.create_missing_column_families = true;
   global.info_log = std::make_shared<CallbackLogger>(options.log);
@@ -84,6 +134,8 @@ rocksdb::DBOptions GlobalOptions(const RocksOptions& options,
   const size_t buffers = std::max<size_t>(16 << 20, static_cast<size_t>(options.memory_bytes) / 2);
   global.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(buffers, cache);
   global.max_open_files = 512;
+  global.max_bgerror_resume_count = 0;
+  global.listeners.push_back(std::make_shared<NoRecoveryOfItsOwn>());
   return global;
 }
 
@@ -120,6 +172,19 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksOptions& options) {
   BIF_RETURN_IF_ERROR(MakeDirectories(options.path));
+  BIF_RETURN_IF_ERROR(CheckLogs(options.path));
+  return OpenAs(options, /*read_only=*/false);
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const RocksOptions& options) {
+  if (!FileExists(absl::StrCat(options.path, "/CURRENT")))
+    return absl::NotFoundError(absl::StrCat(options.path, " holds no database"));
+  BIF_RETURN_IF_ERROR(CheckLogs(options.path));
+  return OpenAs(options, /*read_only=*/true);
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenAs(const RocksOptions& options,
+                                                           bool read_only) {
   BIF_RETURN_IF_ERROR(RefuseUnknownFamilies(options));
   const std::shared_ptr<rocksdb::Cache> cache =
       rocksdb::NewLRUCache(static_cast<size_t>(options.memory_bytes));
@@ -131,11 +196,18 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksOptions& opt
       {kFamilies[3], FamilyOptions(cache, 32 << 10, rocksdb::kNoCompression, false)},
   };
   auto database = std::unique_ptr<Database>(new Database());
+  database->read_only_ = read_only;
   database->temporary_path_ = options.temporary_path;
+  database->env_ =
+      rocksdb::NewCompositeEnv(std::make_shared<KeepIngestedFiles>(rocksdb::FileSystem::Default()));
+  rocksdb::DBOptions global = GlobalOptions(options, database->env_.get(), cache);
+  global.listeners.push_back(std::make_shared<SealedMemtables>(database->nothing_to_flush_));
   rocksdb::DB* db = nullptr;
-  BIF_RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(GlobalOptions(options, cache), options.path,
-                                                  families, &database->families_, &db),
-                                absl::StrCat("cannot open ", options.path)));
+  const rocksdb::Status opened =
+      read_only
+          ? rocksdb::DB::OpenForReadOnly(global, options.path, families, &database->families_, &db)
+          : rocksdb::DB::Open(global, options.path, families, &database->families_, &db);
+  BIF_RETURN_IF_ERROR(FromRocks(opened, absl::StrCat("cannot open ", options.path)));
   database->db_.reset(db);
   return database;
 }
@@ -147,15 +219,51 @@ Database::~Database() {
 }
 
 absl::Status Database::Write(rocksdb::WriteBatch& batch, bool sync, std::string_view doing) {
+  // A log whose write fails for want of space is mended only when there is space again, and every
+  // attempt before that makes it worse: RocksDB takes the second failure for one that nothing
+  // mends.
+  const absl::StatusOr<int64_t> free = FreeDiskBytes(temporary_path_);
+  if (free.ok() && *free < kSpareDiskBytes + static_cast<int64_t>(batch.GetDataSize())) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(absl::string_view(doing.data(), doing.size()), ": the disk is full, ", *free,
+                     " bytes are free; delete something else there, and writing goes on"));
+  }
+  KeepSomethingToFlush();
   rocksdb::WriteOptions options;
   options.sync = sync;
-  rocksdb::Status status = db_->Write(options, &batch);
+  rocksdb::Status status;
+  {
+    absl::ReaderMutexLock lock(&recovering_);
+    status = db_->Write(options, &batch);
+  }
   if (!status.ok() && status.severity() != rocksdb::Status::kNoError) {
     // An earlier failure, a full disk mostly, has put the database into read-only mode. It may be
     // over.
-    if (db_->Resume().ok()) status = db_->Write(options, &batch);
+    absl::MutexLock lock(&recovering_);
+    if (Recover().ok()) status = db_->Write(options, &batch);
   }
   return FromRocks(status, doing);
+}
+
+void Database::KeepSomethingToFlush() {
+  if (!nothing_to_flush_.exchange(false)) return;
+  rocksdb::WriteOptions unlogged;
+  unlogged.disableWAL = true;
+  db_->Put(unlogged, families_[0], "", "").PermitUncheckedError();  // the write that follows tells
+}
+
+rocksdb::Status Database::Recover() {
+  // RocksDB (7.8, with assertions on) insists that no file is deleted while it resumes from a
+  // failed write of the manifest, and after a failed ingestion does not see to it.
+  rocksdb::Status status = db_->DisableFileDeletions();
+  if (!status.ok()) return status;
+  status = db_->Resume();
+  const rocksdb::Status enabled = db_->EnableFileDeletions(/*force=*/false);
+  if (!status.ok() || !enabled.ok()) return status.ok() ? enabled : status;
+  // Where the failure left nothing to flush, the log is still the one whose last write failed.
+  // RocksDB refuses to write to it, and Debian's build, which has assertions on, ends the process.
+  KeepSomethingToFlush();
+  return db_->Flush({}, families_[0]);
 }
 
 std::string Database::NewTemporaryPath() {
@@ -168,12 +276,37 @@ std::unique_ptr<rocksdb::SstFileWriter> Database::NewTableFile(
                                                   family);
 }
 
-absl::Status Database::Ingest(rocksdb::ColumnFamilyHandle* family, const std::string& path) {
+absl::Status Database::Ingest(rocksdb::ColumnFamilyHandle* family, const std::string& path,
+                              const std::string& first, const std::string& last) {
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
+  KeepIngestedFiles::is_ingesting = true;
   const rocksdb::Status status = db_->IngestExternalFile(family, {path}, options);
+  KeepIngestedFiles::is_ingesting = false;
   ::unlink(path.c_str());  // a link was made; on failure nobody wants it either
-  return FromRocks(status, "cannot add a table file");
+  BIF_RETURN_IF_ERROR(FromRocks(status, "cannot add a table file"));
+  // RocksDB reads the file to see which keys it spans, and takes a failed read for their end: it
+  // says OK, and the keys beyond are never found.
+  for (const std::string& key : {first, last}) {
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status found = db_->Get({}, family, key, &value);
+    if (found.IsNotFound()) return absl::InternalError("a table file was not added as a whole");
+    BIF_RETURN_IF_ERROR(FromRocks(found, "cannot read an added table file"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Database::Checkpoint(const std::string& path) {
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(path);
+  return FromRocks(status, absl::StrCat("cannot make the checkpoint ", path));
+}
+
+absl::Status Database::FinishLog() {
+  if (read_only_) return absl::OkStatus();
+  return FromRocks(db_->Flush({}, families_), "cannot finish the log");
 }
 
 absl::Status Database::EraseRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
@@ -187,6 +320,8 @@ absl::Status Database::EraseRange(rocksdb::ColumnFamilyHandle* family, const std
   rocksdb::WriteBatch batch;
   batch.DeleteRange(family, first, last);
   BIF_RETURN_IF_ERROR(Write(batch, /*sync=*/true, "cannot delete a range"));
+  // The log still holds what was written to it last, up to 64 MiB: it goes once that is in tables.
+  BIF_RETURN_IF_ERROR(FinishLog());
   rocksdb::CompactRangeOptions compact;
   compact.exclusive_manual_compaction = false;
   compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
@@ -197,7 +332,7 @@ absl::Status Database::EraseRange(rocksdb::ColumnFamilyHandle* family, const std
 absl::Status Database::CompactRange(rocksdb::ColumnFamilyHandle* family, const std::string& begin,
                                     const std::string& end, std::atomic<bool>* cancelled) {
   // The log goes once everything that it holds is in tables.
-  BIF_RETURN_IF_ERROR(FromRocks(db_->Flush({}, families_), "cannot finish the log"));
+  BIF_RETURN_IF_ERROR(FinishLog());
   const rocksdb::Slice first = begin, last = end;
   rocksdb::CompactRangeOptions compact;
   compact.exclusive_manual_compaction = false;

@@ -14,6 +14,8 @@
 
 #include "absl/status/statusor.h"
 #include "src/storage/catalog.h"
+#include "src/storage/check.h"
+#include "src/storage/owners.h"
 #include "src/storage/sample_store.h"
 #include "src/storage/trace_store.h"
 
@@ -38,9 +40,19 @@ class RocksStores {
   // the sweep.
   virtual absl::StatusOr<std::vector<uint64_t>> PosteriorsWithTraces() = 0;
   virtual absl::StatusOr<std::vector<uint32_t>> DatasetsWithSamples() = 0;
+
+  // A copy of all three as they are at one moment, which OpenRocksStores can open: tables as hard
+  // links, the rest copied. `path` must not be there, and lie on the same file system.
+  virtual absl::Status Checkpoint(const std::string& path) = 0;
+  // Reads everything, also what lay in the log until now. Damage goes to `run`; a status is given
+  // only if the check itself cannot go on.
+  virtual absl::Status Check(const Owners& owners, CheckRun& run) = 0;
 };
 
 // DATA_LOSS if files are damaged, FAILED_PRECONDITION if a newer build made them.
 absl::StatusOr<std::unique_ptr<RocksStores>> OpenRocksStores(const RocksOptions& options);
+// The same without changing anything on disk; what would write fails. NOT_FOUND if there is
+// nothing.
+absl::StatusOr<std::unique_ptr<RocksStores>> OpenRocksStoresForReading(const RocksOptions& options);
 
 }  // namespace bif::storage

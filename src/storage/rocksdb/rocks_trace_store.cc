@@ -189,18 +189,21 @@ absl::Status RocksTraceStore::WriteTable(const TraceArray& array, uint16_t chain
                                          const Rectangle& written) {
   const std::string path = database_.NewTemporaryPath();
   const std::unique_ptr<rocksdb::SstFileWriter> table = database_.NewTableFile(database_.traces());
+  std::string first, last;  // keys
   absl::Status status = FromRocks(table->Open(path), "cannot make a table file for traces");
   if (status.ok()) {
-    status = ForEachTile(written.first_slot, written.end_slot, written.first_draw, written.end_draw,
-                         [&](uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
-                           const TileKey key = {array, chain, slot, draw};
-                           return FromRocks(
-                               table->Put(key.Encode(), written.Encode(key, slot_end, draw_end)),
-                               "cannot write traces");
-                         });
+    status =
+        ForEachTile(written.first_slot, written.end_slot, written.first_draw, written.end_draw,
+                    [&](uint32_t slot, uint32_t slot_end, uint32_t draw, uint32_t draw_end) {
+                      const TileKey key = {array, chain, slot, draw};
+                      last = key.Encode();
+                      if (first.empty()) first = last;
+                      return FromRocks(table->Put(last, written.Encode(key, slot_end, draw_end)),
+                                       "cannot write traces");
+                    });
   }
   if (status.ok()) status = FromRocks(table->Finish(), "cannot finish a table file of traces");
-  if (status.ok()) return database_.Ingest(database_.traces(), path);
+  if (status.ok()) return database_.Ingest(database_.traces(), path, first, last);
   ::unlink(path.c_str());
   return status;
 }

@@ -33,8 +33,9 @@ Status NotSet() { return Status(grpc::StatusCode::UNIMPLEMENTED, "the test set n
 
 struct FakeServer::Impl {
   FakeServer* server = nullptr;
-  mutable absl::Mutex mutex;  // one handler at a time; also guards `calls`
+  mutable absl::Mutex mutex;  // one handler at a time; also guards what is noted of calls
   std::map<std::string, int> calls ABSL_GUARDED_BY(mutex);
+  std::string authorization ABSL_GUARDED_BY(mutex);
 
   template <typename Handler, typename Request, typename Response>
   Status Answer(const char* method, const Handler& handler, const Request& request,
@@ -46,12 +47,16 @@ struct FakeServer::Impl {
 
   template <typename Response, typename Handler, typename Request>
   Status AnswerStream(const char* method, const Handler& handler, const Request& request,
-                      grpc::ServerWriter<Response>* writer) {
+                      grpc::ServerWriter<Response>* writer, const ServerContext& context) {
     std::vector<Response> responses;
     Status status;
     {
       absl::MutexLock lock(&mutex);
       ++calls[method];
+      const auto sent = context.client_metadata().find("authorization");
+      authorization = sent == context.client_metadata().end()
+                          ? ""
+                          : std::string(sent->second.data(), sent->second.size());
       if (!handler) return NotSet();
       status = ToGrpc(handler(request, responses));
     }
@@ -72,10 +77,10 @@ struct FakeServer::Impl {
   Status Method(ServerContext*, const Request* request, Response* response) override { \
     return impl->Answer(#Method, impl->server->handler, *request, response);           \
   }
-#define FAKE_STREAM(Method, Request, Response, handler)                                       \
-  Status Method(ServerContext*, const Request* request, grpc::ServerWriter<Response>* writer) \
-      override {                                                                              \
-    return impl->AnswerStream(#Method, impl->server->handler, *request, writer);              \
+#define FAKE_STREAM(Method, Request, Response, handler)                                    \
+  Status Method(ServerContext* context, const Request* request,                            \
+                grpc::ServerWriter<Response>* writer) override {                           \
+    return impl->AnswerStream(#Method, impl->server->handler, *request, writer, *context); \
   }
 #define FAKE_UPLOAD(Method, Request, Response, handler)                                          \
   Status Method(ServerContext* context, grpc::ServerReader<Request>* reader, Response* response) \
@@ -115,6 +120,10 @@ struct FakeServer::Impl {
     FAKE_UNARY(CreatePosterior, v1::CreatePosteriorRequest, google::longrunning::Operation,
                create_posterior)
     FAKE_UNARY(GetPosterior, v1::GetPosteriorRequest, v1::Posterior, get_posterior)
+    FAKE_UNARY(ExtendPosterior, v1::ExtendPosteriorRequest, google::longrunning::Operation,
+               extend_posterior)
+    FAKE_UNARY(ListPosteriors, v1::ListPosteriorsRequest, v1::ListPosteriorsResponse,
+               list_posteriors)
     FAKE_UNARY(GetDiagnostics, v1::GetDiagnosticsRequest, v1::Diagnostics, get_diagnostics)
   } posteriors;
 
@@ -125,6 +134,8 @@ struct FakeServer::Impl {
     FAKE_STREAM(SelfInfluence, v1::SelfInfluenceRequest, v1::SelfInfluenceResponse, self_influence)
     FAKE_STREAM(TokenInfluence, v1::TokenInfluenceRequest, v1::TokenInfluenceResponse,
                 token_influence)
+    FAKE_STREAM(GroupInfluence, v1::GroupInfluenceRequest, v1::GroupInfluenceResponse,
+                group_influence)
     FAKE_STREAM(ExportTraces, v1::ExportTracesRequest, v1::ExportTracesResponse, export_traces)
   } attribution;
 
@@ -145,6 +156,8 @@ struct FakeServer::Impl {
   struct Admin : v1::Admin::Service {
     Impl* impl = nullptr;
     FAKE_UNARY(GetServerInfo, v1::GetServerInfoRequest, v1::ServerInfo, get_server_info)
+    FAKE_STREAM(Backup, v1::BackupRequest, v1::BackupResponse, backup)
+    FAKE_STREAM(Scrub, v1::ScrubRequest, v1::ScrubResponse, scrub)
   } admin;
 
 #undef FAKE_UNARY
@@ -181,6 +194,11 @@ int FakeServer::calls(const std::string& method) const {
   absl::MutexLock lock(&impl_->mutex);
   const auto found = impl_->calls.find(method);
   return found == impl_->calls.end() ? 0 : found->second;
+}
+
+std::string FakeServer::authorization() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->authorization;
 }
 
 google::rpc::Status MakeError(int code, const std::string& message) {

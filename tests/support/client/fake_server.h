@@ -44,6 +44,7 @@ class FakeServer {
   std::string address() const;
   // How often a method was called, by its name, e.g. "GetProgram".
   int calls(const std::string& method) const;
+  std::string authorization() const;  // metadata of the last stream that a client read
 
   Upload<v1::CreateProgramRequest, v1::Program> create_program;
   Unary<v1::GetProgramRequest, v1::Program> get_program;
@@ -60,16 +61,21 @@ class FakeServer {
   Unary<v1::ListSamplesRequest, v1::ListSamplesResponse> list_samples;
   Unary<v1::CreatePosteriorRequest, google::longrunning::Operation> create_posterior;
   Unary<v1::GetPosteriorRequest, v1::Posterior> get_posterior;
+  Unary<v1::ExtendPosteriorRequest, google::longrunning::Operation> extend_posterior;
+  Unary<v1::ListPosteriorsRequest, v1::ListPosteriorsResponse> list_posteriors;
   Unary<v1::GetDiagnosticsRequest, v1::Diagnostics> get_diagnostics;
   Stream<v1::AttributeRequest, v1::AttributeResponse> attribute;
   Stream<v1::ScoreMatrixRequest, v1::ScoreMatrixResponse> score_matrix;
   Stream<v1::SelfInfluenceRequest, v1::SelfInfluenceResponse> self_influence;
   Stream<v1::TokenInfluenceRequest, v1::TokenInfluenceResponse> token_influence;
+  Stream<v1::GroupInfluenceRequest, v1::GroupInfluenceResponse> group_influence;
   Stream<v1::ExportTracesRequest, v1::ExportTracesResponse> export_traces;
   Unary<google::longrunning::GetOperationRequest, google::longrunning::Operation> get_operation;
   Unary<google::longrunning::WaitOperationRequest, google::longrunning::Operation> wait_operation;
   Stream<v1::WatchOperationRequest, v1::WatchOperationResponse> watch_operation;
   Unary<v1::GetServerInfoRequest, v1::ServerInfo> get_server_info;
+  Stream<v1::BackupRequest, v1::BackupResponse> backup;
+  Stream<v1::ScrubRequest, v1::ScrubResponse> scrub;
 
  private:
   struct Impl;

@@ -2,8 +2,10 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/sync_stream.h>
 
@@ -44,25 +46,28 @@ CallEnd EndOf(const grpc::Status& status) {
   return end;
 }
 
-RpcMethod Method(const std::string& path, RpcMethod::RpcType type) {
-  return RpcMethod(path.c_str(), type);
-}
-
 using Metadata = std::map<std::string, std::string>;
 
-void AddTo(grpc::ClientContext& context, const Metadata& metadata) {
-  for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+struct Context : grpc::ClientContext {
+  explicit Context(const Metadata& metadata, absl::Duration deadline = absl::InfiniteDuration()) {
+    for (const auto& [key, value] : metadata) AddMetadata(key, value);
+    if (deadline < absl::InfiniteDuration())
+      set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  }
+};
+
+RpcMethod Method(const std::string& path, RpcMethod::RpcType type) {
+  return RpcMethod(path.c_str(), type);
 }
 
 class ReadingCall final : public Reading {
  public:
   ReadingCall(grpc::ChannelInterface& channel, const std::string& method,
-              const MessageLite& request, const Metadata& metadata)
-      : path_("/" + method) {
-    AddTo(context_, metadata);
-    reader_.reset(grpc::internal::ClientReaderFactory<MessageLite>::Create(
-        &channel, Method(path_, RpcMethod::SERVER_STREAMING), &context_, request));
-  }
+              const MessageLite& request, const Metadata& metadata, absl::Duration deadline)
+      : path_("/" + method),
+        context_(metadata, deadline),
+        reader_(grpc::internal::ClientReaderFactory<MessageLite>::Create(
+            &channel, Method(path_, RpcMethod::SERVER_STREAMING), &context_, request)) {}
   ~ReadingCall() override {
     if (finished_) return;
     context_.TryCancel();
@@ -77,20 +82,19 @@ class ReadingCall final : public Reading {
 
  private:
   const std::string path_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<MessageLite>> reader_;
+  Context context_;
+  const std::unique_ptr<grpc::ClientReader<MessageLite>> reader_;
   bool finished_ = false;
 };
 
 class WritingCall final : public Writing {
  public:
   WritingCall(grpc::ChannelInterface& channel, const std::string& method, MessageLite& response,
-              const Metadata& metadata)
-      : path_("/" + method) {
-    AddTo(context_, metadata);
-    writer_.reset(grpc::internal::ClientWriterFactory<MessageLite>::Create(
-        &channel, Method(path_, RpcMethod::CLIENT_STREAMING), &context_, &response));
-  }
+              const Metadata& metadata, absl::Duration deadline)
+      : path_("/" + method),
+        context_(metadata, deadline),
+        writer_(grpc::internal::ClientWriterFactory<MessageLite>::Create(
+            &channel, Method(path_, RpcMethod::CLIENT_STREAMING), &context_, &response)) {}
   ~WritingCall() override {
     if (finished_) return;
     context_.TryCancel();
@@ -106,8 +110,8 @@ class WritingCall final : public Writing {
 
  private:
   const std::string path_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientWriter<MessageLite>> writer_;
+  Context context_;
+  const std::unique_ptr<grpc::ClientWriter<MessageLite>> writer_;
   bool finished_ = false;
 };
 
@@ -125,10 +129,9 @@ std::ostream& operator<<(std::ostream& out, const CallEnd& end) {
              << "' reason=" << end.reason << " field=" << end.field;
 }
 
-TestServer::TestServer(ServerOptions options) {
+TestServer::TestServer(ServerOptions options, jobs::JobsOptions jobs_options) {
   std::filesystem::create_directory(scratch_ / "files");
   store_ = Must(storage::OpenStore({.root = scratch_ / "data", .min_free_disk_bytes = 1 << 20}));
-  jobs::JobsOptions jobs_options;
   jobs_options.allowed_roots = {scratch_ / "files"};
   jobs_ = Must(jobs::Jobs::Start(*store_, engine_, jobs_options));
   ExportJobMetrics(*jobs_, metrics_);
@@ -146,20 +149,29 @@ TestServer::~TestServer() {
   jobs_->Drain();
 }
 
+void TestServer::TalkOverTcp(std::shared_ptr<grpc::ChannelCredentials> credentials) {
+  TalkTo(server_->address(),
+         credentials == nullptr ? grpc::InsecureChannelCredentials() : std::move(credentials));
+}
+
+void TestServer::TalkTo(const std::string& address,
+                        std::shared_ptr<grpc::ChannelCredentials> credentials) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // shares no connection
+  channel_ = grpc::CreateCustomChannel(address, credentials, arguments);
+}
+
 CallEnd TestServer::Call(const std::string& method, const MessageLite& request,
                          MessageLite& response, absl::Duration deadline) {
   const std::string path = "/" + method;
-  grpc::ClientContext context;
-  AddTo(context, metadata_);
-  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  Context context(metadata_, deadline);
   return EndOf(grpc::internal::BlockingUnaryCall<MessageLite, MessageLite>(
       channel_.get(), Method(path, RpcMethod::NORMAL_RPC), &context, request, &response));
 }
 
 CallEnd TestServer::CallWithBytes(const std::string& method, const std::string& request_bytes) {
   const std::string path = "/" + method;
-  grpc::ClientContext context;
-  AddTo(context, metadata_);
+  Context context(metadata_);
   const grpc::Slice slice(request_bytes);
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
@@ -167,12 +179,14 @@ CallEnd TestServer::CallWithBytes(const std::string& method, const std::string& 
       channel_.get(), Method(path, RpcMethod::NORMAL_RPC), &context, request, &response));
 }
 
-std::unique_ptr<Reading> TestServer::Read(const std::string& method, const MessageLite& request) {
-  return std::make_unique<ReadingCall>(*channel_, method, request, metadata_);
+std::unique_ptr<Reading> TestServer::Read(const std::string& method, const MessageLite& request,
+                                          absl::Duration deadline) {
+  return std::make_unique<ReadingCall>(*channel_, method, request, metadata_, deadline);
 }
 
-std::unique_ptr<Writing> TestServer::Write(const std::string& method, MessageLite& response) {
-  return std::make_unique<WritingCall>(*channel_, method, response, metadata_);
+std::unique_ptr<Writing> TestServer::Write(const std::string& method, MessageLite& response,
+                                           absl::Duration deadline) {
+  return std::make_unique<WritingCall>(*channel_, method, response, metadata_, deadline);
 }
 
 std::string TestServer::WriteFile(const std::string& name, const std::string& content) {

@@ -19,6 +19,10 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/temp_dir.h"
 
+namespace grpc {
+class ChannelCredentials;
+}
+
 namespace bif::server::testing {
 
 using google::protobuf::MessageLite;
@@ -55,7 +59,7 @@ class Writing {
 
 class TestServer {
  public:
-  explicit TestServer(ServerOptions options = {});
+  explicit TestServer(ServerOptions options = {}, jobs::JobsOptions jobs_options = {});
   ~TestServer();
 
   // From now on every call sends this; an empty value takes it away.
@@ -66,12 +70,20 @@ class TestServer {
       metadata_[key] = value;
     }
   }
+  // From now on calls take a TCP connection instead of gRPC's way within the process; a new one at
+  // every call of this function.
+  void TalkOverTcp(std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
+  void TalkTo(const std::string& address, std::shared_ptr<grpc::ChannelCredentials> credentials);
+
   // `method` like "bif.v1.Datasets/GetDataset". From any thread.
   CallEnd Call(const std::string& method, const MessageLite& request, MessageLite& response,
                absl::Duration deadline = absl::Seconds(60));
   CallEnd CallWithBytes(const std::string& method, const std::string& request_bytes);
-  std::unique_ptr<Reading> Read(const std::string& method, const MessageLite& request);
-  std::unique_ptr<Writing> Write(const std::string& method, MessageLite& response);
+  // Read also makes calls whose answer is a single message.
+  std::unique_ptr<Reading> Read(const std::string& method, const MessageLite& request,
+                                absl::Duration deadline = absl::InfiniteDuration());
+  std::unique_ptr<Writing> Write(const std::string& method, MessageLite& response,
+                                 absl::Duration deadline = absl::InfiniteDuration());
 
   // Writes a file below the one allowed root; gives its path.
   std::string WriteFile(const std::string& name, const std::string& content);
