@@ -50,4 +50,5 @@ function(bif_proto_library name)
   add_library(${alias} ALIAS ${messages})
   target_include_directories(${messages} SYSTEM PUBLIC ${out})
   target_link_libraries(${messages} PUBLIC protobuf::libprotobuf)
+  set_target_properties(${messages} PROPERTIES UNITY_BUILD OFF)  # generated files use the same names
 endfunction()
